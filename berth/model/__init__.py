@@ -1,0 +1,1 @@
+"""Berth's nouns as frozen values. Pure: nothing here reads a clock, a socket or a file."""

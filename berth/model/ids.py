@@ -1,0 +1,50 @@
+"""Identifiers, one type each, so that mypy refuses to mix them.
+
+Cluster, service, node and task IDs are 25 characters of [0-9a-z], as Docker's are, so that stock
+clients shorten and match them as they are used to.
+"""
+
+import hashlib
+from typing import NewType
+
+ClusterId = NewType("ClusterId", str)
+ServiceId = NewType("ServiceId", str)
+TaskId = NewType("TaskId", str)
+NodeId = NewType("NodeId", str)
+SessionId = NewType("SessionId", str)
+
+Epoch = NewType("Epoch", int)
+"""The create revision of the leader key: rises with every change of leader, and fences it."""
+
+Revision = NewType("Revision", int)
+"""etcd's revision of the store."""
+
+ID_LENGTH = 25
+_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def id_from_bytes(raw: bytes) -> str:
+    """Return 25 characters of base 36 for at least 17 bytes of entropy or of a hash."""
+    assert len(raw) >= 17
+    number = int.from_bytes(raw[:17], "big")
+    digits = []
+    for _ in range(ID_LENGTH):
+        number, digit = divmod(number, 36)
+        digits.append(_ALPHABET[digit])
+    return "".join(digits)
+
+
+def task_id(service: ServiceId, slot: int, node: NodeId | None, attempt: int) -> TaskId:
+    """Derive a task's ID from what makes it unique.
+
+    A plan that is committed twice therefore names the same tasks twice.
+
+    Args:
+        service: the service.
+        slot: the slot of a replicated service, from 1; 0 for a global one.
+        node: the node of a global service's task, which stands for its slot; else None.
+        attempt: rises with each task of that slot, from 1.
+    """
+    assert (slot == 0) == (node is not None)
+    text = f"{service}/{slot or node}/{attempt}"
+    return TaskId(id_from_bytes(hashlib.blake2b(text.encode(), digest_size=17).digest()))

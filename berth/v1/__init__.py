@@ -1,0 +1,1 @@
+"""Generated from proto/berth/v1 by `make proto`; never edited."""

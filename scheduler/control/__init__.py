@@ -1,0 +1,1 @@
+"""The users' side of the leader: services, nodes, explanations."""

@@ -1,0 +1,1 @@
+"""Pure decisions of the leader: no I/O, no clock, no randomness."""

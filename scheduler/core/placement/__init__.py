@@ -1,0 +1,1 @@
+"""Where tasks go: node table, filters, ranking."""
