@@ -1,0 +1,197 @@
+"""Tasks: one attempt to fill a slot, bound to one node, never moved back.
+
+`TaskState` only rises; of two reports the greater wins, so a late or repeated report is harmless.
+The numbers and their gaps are Swarm's. Who may make which transition is tabled here and nowhere
+else; docs/task-lifecycle.md is generated from it.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from berth.model.ids import NodeId, ServiceId, TaskId
+from berth.model.instant import Instant, Timestamp
+
+
+class TaskState(IntEnum):
+    """Observed state of a task; also, in part, its desired state."""
+
+    NEW = 0
+    PENDING = 64
+    ASSIGNED = 192
+    ACCEPTED = 256
+    PREPARING = 320
+    READY = 384
+    STARTING = 448
+    RUNNING = 512
+    COMPLETE = 576
+    SHUTDOWN = 640
+    FAILED = 704
+    REJECTED = 768
+    REMOVE = 800
+    ORPHANED = 832
+
+    @property
+    def is_terminal(self) -> bool:
+        """True when the task will not run again."""
+        return self > TaskState.RUNNING
+
+
+DESIRED_STATES = (
+    TaskState.READY,
+    TaskState.RUNNING,
+    TaskState.COMPLETE,
+    TaskState.SHUTDOWN,
+    TaskState.REMOVE,
+)
+
+
+class Owner(StrEnum):
+    """Who may make a transition."""
+
+    LEADER = "leader"
+    AGENT = "agent"
+
+
+_S = TaskState
+TRANSITIONS_BY_OWNER: dict[Owner, dict[TaskState, tuple[TaskState, ...]]] = {
+    Owner.LEADER: {
+        _S.NEW: (_S.PENDING, _S.ASSIGNED),
+        _S.PENDING: (_S.ASSIGNED,),
+        # A node that is gone for good takes its tasks with it, whatever they were doing.
+        _S.ASSIGNED: (_S.ORPHANED, _S.REJECTED, _S.SHUTDOWN),
+        _S.ACCEPTED: (_S.ORPHANED, _S.REJECTED, _S.SHUTDOWN),
+        _S.PREPARING: (_S.ORPHANED, _S.REJECTED, _S.SHUTDOWN),
+        _S.READY: (_S.ORPHANED, _S.REJECTED, _S.SHUTDOWN),
+        _S.STARTING: (_S.ORPHANED,),
+        _S.RUNNING: (_S.ORPHANED,),
+    },
+    Owner.AGENT: {
+        # States may be skipped: a report tells the newest one only.
+        _S.ASSIGNED: (
+            _S.ACCEPTED,
+            _S.PREPARING,
+            _S.READY,
+            _S.STARTING,
+            _S.RUNNING,
+            _S.COMPLETE,
+            _S.SHUTDOWN,
+            _S.FAILED,
+            _S.REJECTED,
+        ),
+        _S.ACCEPTED: (
+            _S.PREPARING,
+            _S.READY,
+            _S.STARTING,
+            _S.RUNNING,
+            _S.COMPLETE,
+            _S.SHUTDOWN,
+            _S.FAILED,
+            _S.REJECTED,
+        ),
+        _S.PREPARING: (
+            _S.READY,
+            _S.STARTING,
+            _S.RUNNING,
+            _S.COMPLETE,
+            _S.SHUTDOWN,
+            _S.FAILED,
+            _S.REJECTED,
+        ),
+        _S.READY: (_S.STARTING, _S.RUNNING, _S.COMPLETE, _S.SHUTDOWN, _S.FAILED, _S.REJECTED),
+        _S.STARTING: (_S.RUNNING, _S.COMPLETE, _S.SHUTDOWN, _S.FAILED),
+        _S.RUNNING: (_S.COMPLETE, _S.SHUTDOWN, _S.FAILED),
+    },
+}
+del _S
+
+
+def is_legal(owner: Owner, old: TaskState, new: TaskState) -> bool:
+    """Return whether `owner` may take a task from `old` to `new`."""
+    return new in TRANSITIONS_BY_OWNER[owner].get(old, ())
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStatus:
+    """What an agent observed of a task.
+
+    `state_age_s` says how long ago the state was reached, by the agent's monotonic clock: an age
+    can be told to another machine, an instant cannot.
+    """
+
+    task_id: TaskId
+    state: TaskState
+    state_age_s: float = 0.0
+    message: str = ""
+    error: str = ""
+    exit_code: int | None = None
+    container_id: str = ""
+    pid: int = 0
+    image_digest: str = ""
+    platform: str = ""
+    local_restarts: int = 0
+    """How often the agent itself restarted the container while no leader answered."""
+    ports: tuple[tuple[str, int, int], ...] = ()
+    """Host-mode ports really bound: (protocol, container port, host port)."""
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """A task in the leader's memory: slim, changed in place by `scheduler.core.state` alone.
+
+    Invariants: `node_id` is None exactly while the task waits for a place; `observed` and `desired`
+    never fall; `slot` is 0 exactly for tasks of global services, whose `home` node is then set.
+    """
+
+    id: TaskId
+    service_id: ServiceId
+    slot: int
+    home: NodeId | None
+    attempt: int
+    template_version: int
+    desired: TaskState
+    created_at: Timestamp
+    node_id: NodeId | None = None
+    observed: TaskState = TaskState.PENDING
+    observed_since: Instant = Instant(0.0)
+    observed_at: Timestamp = Timestamp(0.0)
+    status: TaskStatus | None = None
+    reason: str = ""
+    """Why it waits, or why the leader ended it."""
+    granted: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Generic resources given to it: (kind, names or a single count as text)."""
+    stop_since: Instant | None = None
+    """When it was told to stop; the leader stops waiting after grace + margin."""
+
+    @property
+    def is_wanted(self) -> bool:
+        """True while the cluster wants it up."""
+        return self.desired <= TaskState.COMPLETE
+
+    @property
+    def is_alive(self) -> bool:
+        """True while its container may exist or come to exist."""
+        return not self.observed.is_terminal
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedTask:
+    """A task that ended, as kept in a service's history."""
+
+    id: TaskId
+    slot: int
+    home: NodeId | None
+    attempt: int
+    template_version: int
+    node_id: NodeId | None
+    state: TaskState
+    desired: TaskState
+    created_at: Timestamp
+    finished_at: Timestamp
+    ran_s: float = 0.0
+    """How long it was RUNNING; 0 when it never was."""
+    exit_code: int | None = None
+    message: str = ""
+    error: str = ""
+    container_id: str = ""
+    counts_as_restart: bool = False
+    """True when it ended by itself, so that its successor is a restart."""
