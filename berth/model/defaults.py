@@ -23,7 +23,7 @@ STOP_MARGIN_S = 5.0
 
 RESTART_DELAY_S = 5.0
 RESTART_BACKOFF_MAX_S = 60.0
-"""Back-off never makes a restart delay longer than this, unless the policy's own delay is longer."""
+"""Back-off stretches a restart delay to at most this, or to the policy's own if that is longer."""
 
 
 @dataclass(frozen=True, slots=True)

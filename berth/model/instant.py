@@ -14,6 +14,8 @@ Instant = NewType("Instant", float)
 Timestamp = NewType("Timestamp", float)
 
 NEVER = Instant(float("inf"))
+START = Instant(0.0)
+NO_TIME = Timestamp(0.0)
 
 
 def after(now: Instant, delay_s: float) -> Instant:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from berth.model.ids import NodeId
-from berth.model.instant import Timestamp
+from berth.model.instant import NO_TIME, Timestamp
 from berth.model.resources import NodeResources
 from berth.model.service import Platform
 
@@ -68,8 +68,8 @@ class Node:
     state: NodeState = NodeState.UNKNOWN
     message: str = ""
     version: int = 1
-    created_at: Timestamp = Timestamp(0.0)
-    updated_at: Timestamp = Timestamp(0.0)
+    created_at: Timestamp = NO_TIME
+    updated_at: Timestamp = NO_TIME
     down_since: Timestamp | None = None
     lost_at: tuple[Timestamp, ...] = ()
     """When it was lost lately, newest last: a node that flaps gets no new work for a while."""

@@ -2,8 +2,8 @@
 
 Values only; whether they make sense is `scheduler.control.validate`'s duty. Every field's default
 is "the user did not say": for most an empty value, for policies None, so that a spec comes back to
-its user exactly as it was sent. What then holds is in `berth.model.defaults`. Durations are seconds.
-A spec is never altered by the system, except that its image is pinned at create and update.
+its user exactly as it was sent. What then holds is in `berth.model.defaults`. Durations are in
+seconds. A spec is never altered by the system, except that its image is pinned at create and update.
 """
 
 from collections.abc import Mapping
@@ -165,7 +165,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """Overrides the image's health check. `test` is as Docker's: ("CMD-SHELL", "..."), ("NONE",)."""
+    """Overrides the image's health check; `test` is as Docker's: ("CMD-SHELL", "…"), ("NONE",)."""
 
     test: tuple[str, ...] = ()
     interval_s: float | None = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from berth.model.ids import NodeId, ServiceId, TaskId
-from berth.model.instant import Instant, Timestamp
+from berth.model.instant import NO_TIME, START, Instant, Timestamp
 
 
 class TaskState(IntEnum):
@@ -152,8 +152,8 @@ class Task:
     created_at: Timestamp
     node_id: NodeId | None = None
     observed: TaskState = TaskState.PENDING
-    observed_since: Instant = Instant(0.0)
-    observed_at: Timestamp = Timestamp(0.0)
+    observed_since: Instant = START
+    observed_at: Timestamp = NO_TIME
     status: TaskStatus | None = None
     reason: str = ""
     """Why it waits, or why the leader ended it."""
