@@ -3,7 +3,7 @@
 Values only; whether they make sense is `scheduler.control.validate`'s duty. Every field's default
 is "the user did not say": for most an empty value, for policies None, so that a spec comes back to
 its user exactly as it was sent. What then holds is in `berth.model.defaults`. Durations are in
-seconds. A spec is never altered by the system, except that its image is pinned at create and update.
+seconds. A spec is never altered by the system, except that its image is pinned to a digest.
 """
 
 from collections.abc import Mapping
