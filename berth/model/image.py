@@ -120,9 +120,11 @@ class ImageReference:
         """The name as Docker prints it, without tag and digest: `busybox`, `ghcr.io/a/b`."""
         if self.registry != DEFAULT_REGISTRY:
             return f"{self.registry}/{self.repository}"
-        namespace, _, rest = self.repository.partition("/")
+        namespace, slash, rest = self.repository.partition("/")
         if namespace == _OFFICIAL_NAMESPACE and "/" not in rest:
             return rest
+        if slash and _is_registry(namespace):  # Shortened, it would be read as another registry.
+            return f"{self.registry}/{self.repository}"
         return self.repository
 
     @property
@@ -153,13 +155,15 @@ class ImageReference:
         return tag + (f"@{self.digest}" if self.digest else "")
 
 
+def _is_registry(first: str) -> bool:
+    """Tell a registry from a namespace: it has a dot, a port or a capital, or is localhost."""
+    return "." in first or ":" in first or first == "localhost" or first != first.lower()
+
+
 def _split_registry(name: str) -> tuple[str, str]:
     """Split `name[:tag]` into registry and the rest, by Docker's rule of what a registry is."""
     first, slash, rest = name.partition("/")
-    is_registry = bool(slash) and (
-        "." in first or ":" in first or first == "localhost" or first != first.lower()
-    )
-    if not is_registry:
+    if not (slash and _is_registry(first)):
         first, rest = DEFAULT_REGISTRY, name
     if first == "index.docker.io":  # The name of old; Docker prints both the same.
         first = DEFAULT_REGISTRY
