@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from berth.errors import InvalidRequestError
+from berth.model.service import Platform
 
 DEFAULT_REGISTRY = "docker.io"
 DEFAULT_TAG = "latest"
@@ -40,26 +41,20 @@ _ARCHITECTURES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
-    """What an image was built for. The names are Go's, as registries use them."""
+def normalised_platform(platform: Platform) -> Platform:
+    """Return the same platform in Go's words: an Engine says `x86_64`, an image `amd64`."""
+    architecture = platform.architecture.lower()
+    return Platform(
+        os=platform.os.lower(),
+        architecture=_ARCHITECTURES.get(architecture, architecture),
+        variant=platform.variant.lower(),
+    )
 
-    os: str
-    architecture: str
-    variant: str = ""
 
-    def __str__(self) -> str:
-        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
-
-    def normalised(self) -> Self:
-        """Return the same platform in Go's words: an Engine says `x86_64`, an image `amd64`."""
-        architecture = self.architecture.lower()
-        return replace(
-            self,
-            os=self.os.lower(),
-            architecture=_ARCHITECTURES.get(architecture, architecture),
-            variant=self.variant.lower(),
-        )
+def platform_text(platform: Platform) -> str:
+    """Print a platform as Docker does: `linux/arm64/v8`."""
+    parts = (platform.os, platform.architecture, platform.variant)
+    return "/".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True)
