@@ -1,0 +1,1 @@
+"""Between processes: protobuf and the model, channels, statuses."""

@@ -1,0 +1,194 @@
+"""Protobuf <-> model, by field name: total, lossless, derived from the dataclasses themselves.
+
+Duty: turn each value of `berth.model` into the message of the same name in types.proto, and back.
+A field is mapped by its declared type, so that a new field needs a line in the dataclass and a line
+in the proto, and nothing here; a test holds the two together. None is protobuf's absence.
+
+Not here: which messages exist (proto/), what a value means (berth.model).
+"""
+
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar, Union
+
+from google.protobuf.message import Message
+
+from berth.errors import InternalError
+from berth.model.node import Node, NodeDescription, NodeSpec
+from berth.model.task import TaskStatus
+from berth.v1 import types_pb2
+
+T = TypeVar("T")
+_Write = Callable[[Any, Message], None]
+_Read = Callable[[Message], Any]
+
+# Messages that stand for a plain tuple of the model.
+_TUPLE_FIELDS: Mapping[tuple[type, str], tuple[str, ...]] = {
+    (TaskStatus, "ports"): ("protocol", "target_port", "published_port"),
+}
+
+
+def message_class(kind: type) -> type[Message]:
+    """Return the message class that mirrors the dataclass `kind`.
+
+    Raises:
+        InternalError: types.proto has no message of that name (a programmer's mistake).
+    """
+    found: type[Message] | None = getattr(types_pb2, kind.__name__, None)
+    if found is None:
+        raise InternalError(f"types.proto has no message for {kind.__name__}")
+    return found
+
+
+def to_proto(value: Any) -> Any:
+    """Return the message that mirrors the dataclass instance `value`."""
+    message = message_class(type(value))()
+    write_proto(value, message)
+    return message
+
+
+def write_proto(value: Any, message: Message) -> None:
+    """Fill the empty `message` from the dataclass instance `value`."""
+    for write in _writers(type(value)):  # type: ignore[arg-type]  # typeshed: a class is hashable
+        write(value, message)
+
+
+def from_proto(kind: type[T], message: Message) -> T:
+    """Return the `kind` that `message` mirrors.
+
+    Raises:
+        InternalError: a text is not a member of its enumeration; the sender is newer than we are.
+    """
+    try:
+        readers = _readers(kind)  # type: ignore[arg-type]  # typeshed: a class is hashable
+        return kind(**{name: read(message) for name, read in readers})
+    except ValueError as error:
+        raise InternalError(f"cannot read {kind.__name__}: {error}") from error
+
+
+@cache
+def _writers(kind: type) -> tuple[_Write, ...]:
+    hints = typing.get_type_hints(kind)
+    return tuple(_writer(kind, field.name, hints[field.name]) for field in fields(kind))
+
+
+@cache
+def _readers(kind: type) -> tuple[tuple[str, _Read], ...]:
+    hints = typing.get_type_hints(kind)
+    return tuple((f.name, _reader(kind, f.name, hints[f.name])) for f in fields(kind))
+
+
+def _plain(hint: Any) -> tuple[Any, bool]:
+    """Strip NewType and Optional; return the bare type and whether None is allowed."""
+    optional = False
+    if typing.get_origin(hint) in (Union, types.UnionType):
+        (hint,) = [arm for arm in typing.get_args(hint) if arm is not type(None)]
+        optional = True
+    while hasattr(hint, "__supertype__"):
+        hint = hint.__supertype__
+    return hint, optional
+
+
+def _writer(kind: type, name: str, hint: Any) -> _Write:
+    bare, optional = _plain(hint)
+    origin = typing.get_origin(bare)
+    write: _Write
+    if (kind, name) in _TUPLE_FIELDS:
+        parts = _TUPLE_FIELDS[kind, name]
+
+        def write(value: Any, message: Message) -> None:
+            for item in getattr(value, name):
+                getattr(message, name).add(**dict(zip(parts, item, strict=True)))
+    elif origin is tuple:
+        element, _ = _plain(typing.get_args(bare)[0])
+        if is_dataclass(element):
+
+            def write(value: Any, message: Message) -> None:
+                for item in getattr(value, name):
+                    write_proto(item, getattr(message, name).add())
+        else:
+
+            def write(value: Any, message: Message) -> None:
+                getattr(message, name).extend(getattr(value, name))
+    elif isinstance(origin, type) and issubclass(origin, Mapping):
+        if typing.get_origin(typing.get_args(bare)[1]) is tuple:
+
+            def write(value: Any, message: Message) -> None:
+                for key, items in getattr(value, name).items():
+                    getattr(message, name)[key].values.extend(items)
+        else:
+
+            def write(value: Any, message: Message) -> None:
+                getattr(message, name).update(getattr(value, name))
+    elif is_dataclass(bare):
+
+        def write(value: Any, message: Message) -> None:
+            inner = getattr(value, name)
+            if inner is not None:
+                target = getattr(message, name)
+                target.SetInParent()
+                write_proto(inner, target)
+    else:
+        is_enum = isinstance(bare, type) and issubclass(bare, Enum)
+
+        def write(value: Any, message: Message) -> None:
+            plain = getattr(value, name)
+            if plain is not None:
+                setattr(message, name, plain.value if is_enum else plain)
+            else:
+                assert optional
+
+    return write
+
+
+def _reader(kind: type, name: str, hint: Any) -> _Read:
+    bare, optional = _plain(hint)
+    origin = typing.get_origin(bare)
+    if (kind, name) in _TUPLE_FIELDS:
+        parts = _TUPLE_FIELDS[kind, name]
+        return lambda message: tuple(
+            tuple(getattr(item, part) for part in parts) for item in getattr(message, name)
+        )
+    if origin is tuple:
+        element, _ = _plain(typing.get_args(bare)[0])
+        if is_dataclass(element):
+            return lambda message: tuple(
+                from_proto(element, item)  # type: ignore[arg-type]  # a class, checked above
+                for item in getattr(message, name)
+            )
+        return lambda message: tuple(getattr(message, name))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        if typing.get_origin(typing.get_args(bare)[1]) is tuple:
+            return lambda message: {
+                key: tuple(items.values) for key, items in getattr(message, name).items()
+            }
+        return lambda message: dict(getattr(message, name))
+    return _scalar_reader(name, bare, optional)
+
+
+def _scalar_reader(name: str, bare: Any, optional: bool) -> _Read:
+    if is_dataclass(bare):
+        if optional:
+            return lambda message: (
+                from_proto(bare, getattr(message, name))  # type: ignore[arg-type]
+                if message.HasField(name)
+                else None
+            )
+        return lambda message: from_proto(bare, getattr(message, name))  # type: ignore[arg-type]
+    if isinstance(bare, type) and issubclass(bare, Enum):
+        if optional:
+            return lambda message: bare(getattr(message, name)) if message.HasField(name) else None
+        # A record from before the field existed has no text; the first member is the default.
+        first = next(iter(bare))
+        return lambda message: bare(found) if (found := getattr(message, name)) else first
+    if optional:
+        return lambda message: getattr(message, name) if message.HasField(name) else None
+    return lambda message: getattr(message, name)
+
+
+MIRRORED: tuple[type, ...] = (Node, NodeDescription, NodeSpec, TaskStatus)
+"""Top-level dataclasses besides ServiceSpec that cross the wire (for the test of completeness)."""
