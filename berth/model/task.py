@@ -128,6 +128,8 @@ class TaskStatus:
     pid: int = 0
     image_digest: str = ""
     platform: str = ""
+    ran_s: float = 0.0
+    """How long it was RUNNING, told once it has ended; 0 when it never was."""
     local_restarts: int = 0
     """How often the agent itself restarted the container while no leader answered."""
     ports: tuple[tuple[str, int, int], ...] = ()
@@ -159,6 +161,7 @@ class Task:
     """Why it waits, or why the leader ended it."""
     granted: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Generic resources given to it: (kind, names or a single count as text)."""
+    running_since: Instant | None = None
     stop_since: Instant | None = None
     """When it was told to stop; the leader stops waiting after grace + margin."""
 

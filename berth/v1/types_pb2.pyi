@@ -577,7 +577,7 @@ class BoundPort(_message.Message):
     def __init__(self, protocol: _Optional[str] = ..., target_port: _Optional[int] = ..., published_port: _Optional[int] = ...) -> None: ...
 
 class TaskStatus(_message.Message):
-    __slots__ = ("task_id", "state", "state_age_s", "message", "error", "exit_code", "container_id", "pid", "image_digest", "platform", "local_restarts", "ports")
+    __slots__ = ("task_id", "state", "state_age_s", "message", "error", "exit_code", "container_id", "pid", "image_digest", "platform", "local_restarts", "ports", "ran_s")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     STATE_AGE_S_FIELD_NUMBER: _ClassVar[int]
@@ -590,6 +590,7 @@ class TaskStatus(_message.Message):
     PLATFORM_FIELD_NUMBER: _ClassVar[int]
     LOCAL_RESTARTS_FIELD_NUMBER: _ClassVar[int]
     PORTS_FIELD_NUMBER: _ClassVar[int]
+    RAN_S_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     state: int
     state_age_s: float
@@ -602,7 +603,8 @@ class TaskStatus(_message.Message):
     platform: str
     local_restarts: int
     ports: _containers.RepeatedCompositeFieldContainer[BoundPort]
-    def __init__(self, task_id: _Optional[str] = ..., state: _Optional[int] = ..., state_age_s: _Optional[float] = ..., message: _Optional[str] = ..., error: _Optional[str] = ..., exit_code: _Optional[int] = ..., container_id: _Optional[str] = ..., pid: _Optional[int] = ..., image_digest: _Optional[str] = ..., platform: _Optional[str] = ..., local_restarts: _Optional[int] = ..., ports: _Optional[_Iterable[_Union[BoundPort, _Mapping]]] = ...) -> None: ...
+    ran_s: float
+    def __init__(self, task_id: _Optional[str] = ..., state: _Optional[int] = ..., state_age_s: _Optional[float] = ..., message: _Optional[str] = ..., error: _Optional[str] = ..., exit_code: _Optional[int] = ..., container_id: _Optional[str] = ..., pid: _Optional[int] = ..., image_digest: _Optional[str] = ..., platform: _Optional[str] = ..., local_restarts: _Optional[int] = ..., ports: _Optional[_Iterable[_Union[BoundPort, _Mapping]]] = ..., ran_s: _Optional[float] = ...) -> None: ...
 
 class GrantedResource(_message.Message):
     __slots__ = ("kind", "units")

@@ -18,6 +18,7 @@ from typing import Any, TypeVar, Union
 from google.protobuf.message import Message
 
 from berth.errors import InternalError
+from berth.model.cluster import ClusterSettings
 from berth.model.node import Node, NodeDescription, NodeSpec
 from berth.model.task import TaskStatus
 from berth.v1 import types_pb2
@@ -190,5 +191,5 @@ def _scalar_reader(name: str, bare: Any, optional: bool) -> _Read:
     return lambda message: getattr(message, name)
 
 
-MIRRORED: tuple[type, ...] = (Node, NodeDescription, NodeSpec, TaskStatus)
+MIRRORED: tuple[type, ...] = (ClusterSettings, Node, NodeDescription, NodeSpec, TaskStatus)
 """Top-level dataclasses besides ServiceSpec that cross the wire (for the test of completeness)."""

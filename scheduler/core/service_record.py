@@ -1,0 +1,207 @@
+"""A service as it is stored: specs, templates in use, and how far its rollout is.
+
+Duty: the pure changes of that record: create, update, roll back, finish a rollout. Not here: which
+tasks follow from it (reconcile, rollout), validation (scheduler.control.validate).
+
+Versions. `version` moves with every write of the spec by a user or by an automatic rollback, and
+with nothing else. `template_version` names the template that tasks should have; it moves only when
+the template changed in substance, so that scaling or labelling a service restarts nothing, and it
+moves *back* when a rollback restores a template that some tasks still have.
+
+Invariants: `templates[template_version]` is the template of `spec`; every live task's
+`template_version` is a key of `templates`.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from berth.errors import ConflictError
+from berth.model.ids import ServiceId
+from berth.model.instant import NO_TIME, Timestamp
+from berth.model.service import EndpointSpec, ModeKind, Placement, ServiceSpec, TaskSpec
+
+
+class UpdateState(StrEnum):
+    """Swarm's names for what a rollout is doing."""
+
+    UPDATING = "updating"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    ROLLBACK_STARTED = "rollback_started"
+    ROLLBACK_PAUSED = "rollback_paused"
+    ROLLBACK_COMPLETED = "rollback_completed"
+
+    @property
+    def is_active(self) -> bool:
+        """True while slots are being replaced."""
+        return self in (UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED)
+
+    @property
+    def is_paused(self) -> bool:
+        """True when it waits for a user."""
+        return self in (UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED)
+
+    @property
+    def is_rollback(self) -> bool:
+        """True when it goes back to the previous spec."""
+        return self in (
+            UpdateState.ROLLBACK_STARTED,
+            UpdateState.ROLLBACK_PAUSED,
+            UpdateState.ROLLBACK_COMPLETED,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateStatus:
+    """What a rollout is doing, and the counts that decide whether it may go on.
+
+    `slots_total` is the number of slots that had to be replaced when it began; `failed_tasks` the
+    tasks of the new template that ended before or within the monitor period.
+    """
+
+    state: UpdateState
+    message: str = ""
+    started_at: Timestamp = NO_TIME
+    completed_at: Timestamp | None = None
+    slots_total: int = 0
+    failed_tasks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What a task is made from: a change to it replaces tasks."""
+
+    task: TaskSpec
+    endpoint: EndpointSpec
+
+    def runs_like(self, other: "Template") -> bool:
+        """Return whether both make the same container, wherever it may be placed."""
+        if self == other:
+            return True
+        if self.endpoint != other.endpoint:
+            return False
+        unplaced = Placement()
+        return replace(self.task, placement=unplaced) == replace(other.task, placement=unplaced)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRecord:
+    """A service as it is stored; replaced whole, never changed in place."""
+
+    id: ServiceId
+    spec: ServiceSpec
+    version: int = 1
+    template_version: int = 1
+    templates: Mapping[int, Template] = field(default_factory=dict)
+    previous_spec: ServiceSpec | None = None
+    update_status: UpdateStatus | None = None
+    created_at: Timestamp = NO_TIME
+    updated_at: Timestamp = NO_TIME
+    is_removing: bool = False
+    attempt_floor: int = 0
+    """No slot ever again uses an attempt up to this: slots were closed that had used them."""
+    sealed_auth: bytes = field(default=b"", repr=False)
+    previous_sealed_auth: bytes = field(default=b"", repr=False)
+
+    @property
+    def template(self) -> Template:
+        """The template that tasks should have."""
+        return self.templates[self.template_version]
+
+    @property
+    def is_global(self) -> bool:
+        """True for one task per node."""
+        return self.spec.mode.kind is ModeKind.GLOBAL
+
+    @property
+    def is_paused(self) -> bool:
+        """True while its rollout waits for a user."""
+        return self.update_status is not None and self.update_status.state.is_paused
+
+    def runs_current(self, template_version: int) -> bool:
+        """Return whether a task of `template_version` needs no replacement but for its place."""
+        if template_version == self.template_version:
+            return True
+        return self.templates[template_version].runs_like(self.template)
+
+
+def template_of(spec: ServiceSpec) -> Template:
+    """Return the part of `spec` that tasks are made from."""
+    return Template(task=spec.task, endpoint=spec.endpoint)
+
+
+def create_record(
+    service: ServiceId, spec: ServiceSpec, now: Timestamp, sealed_auth: bytes = b""
+) -> ServiceRecord:
+    """Return the record of a new service."""
+    return ServiceRecord(
+        id=service,
+        spec=spec,
+        templates={1: template_of(spec)},
+        created_at=now,
+        updated_at=now,
+        sealed_auth=sealed_auth,
+    )
+
+
+def update_spec(
+    record: ServiceRecord, spec: ServiceSpec, now: Timestamp, sealed_auth: bytes
+) -> ServiceRecord:
+    """Return the record after a user's update; a paused or finished rollout is forgotten."""
+    changed = _with_spec(record, spec, now)
+    return replace(
+        changed,
+        previous_spec=record.spec,
+        update_status=None,
+        previous_sealed_auth=record.sealed_auth,
+        sealed_auth=sealed_auth,
+    )
+
+
+def roll_back(record: ServiceRecord, now: Timestamp, message: str) -> ServiceRecord:
+    """Return the record with spec and previous spec swapped, and a rollback begun.
+
+    Raises:
+        ConflictError: there is no previous spec; nothing can be done but another update.
+    """
+    if record.previous_spec is None:
+        raise ConflictError(
+            f'service "{record.spec.name}" has no previous spec to roll back to: '
+            "it was never updated; use update instead"
+        )
+    changed = _with_spec(record, record.previous_spec, now)
+    return replace(
+        changed,
+        previous_spec=record.spec,
+        update_status=UpdateStatus(UpdateState.ROLLBACK_STARTED, message, started_at=now),
+        sealed_auth=record.previous_sealed_auth,
+        previous_sealed_auth=record.sealed_auth,
+    )
+
+
+def prune_templates(record: ServiceRecord, in_use: Collection[int]) -> ServiceRecord:
+    """Return the record without templates that no live task has and no spec names."""
+    keep = {
+        version: template
+        for version, template in record.templates.items()
+        if version == record.template_version or version in in_use
+    }
+    return record if len(keep) == len(record.templates) else replace(record, templates=keep)
+
+
+def _with_spec(record: ServiceRecord, spec: ServiceSpec, now: Timestamp) -> ServiceRecord:
+    version = record.version + 1
+    wanted = template_of(spec)
+    # Tasks may still have this very template, from before an update that is now being undone.
+    known = [number for number, template in record.templates.items() if template == wanted]
+    template_version = record.template_version if record.template == wanted else 0
+    template_version = template_version or (known[0] if known else version)
+    return replace(
+        record,
+        spec=spec,
+        version=version,
+        template_version=template_version,
+        templates={**record.templates, template_version: wanted},
+        updated_at=now,
+    )

@@ -1,0 +1,1 @@
+"""Generated from proto/scheduler/store/recordpb by `make proto`; never edited."""
