@@ -1,0 +1,153 @@
+"""Who speaks to whom: mutual TLS between schedulers, agents and clients.
+
+Duty: read certificate files into gRPC credentials, and read a peer's name and role from the
+connection.
+Not here: making certificates (berth.certificates), channels and servers (berth.wire.channel).
+Invariants (tests/unit/berth/wire/test_tls.py): a server takes no peer without a certificate of
+our authority; the role in a certificate, not an address, says what its bearer is, so addresses
+may change.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+import grpc
+import grpc.aio
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+from berth.errors import ConfigError, Fault, UnauthenticatedError
+
+
+class Role(StrEnum):
+    """What the bearer of a certificate is. It stands as organisational unit and as a DNS name."""
+
+    SCHEDULER = "scheduler"
+    AGENT = "agent"
+    CLIENT = "client"
+
+    @property
+    def tls_name(self) -> str:
+        """The name in the certificate by which the other side knows the role."""
+        return f"berth-{self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerIdentity:
+    """Who is at the other end, as its certificate says."""
+
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """Paths of PEM files: the authority's certificate, our certificate, our private key."""
+
+    ca_file: Path
+    cert_file: Path
+    key_file: Path
+
+    @classmethod
+    def from_paths(cls, ca_file: str, cert_file: str, key_file: str) -> Self | None:
+        """Return settings when all three are given, None when none is.
+
+        Raises:
+            ConfigError: some are missing; it names them.
+        """
+        given = {"tls.ca_file": ca_file, "tls.cert_file": cert_file, "tls.key_file": key_file}
+        missing = [key for key, path in given.items() if not path]
+        if len(missing) == len(given):
+            return None
+        if missing:
+            raise _wrong([Fault(key, "is not set; set all three or none") for key in missing])
+        return cls(Path(ca_file), Path(cert_file), Path(key_file))
+
+    def check(self) -> None:
+        """Read everything once, so that a fault is found at the start.
+
+        Raises:
+            ConfigError: it lists every file that cannot be read or does not fit.
+        """
+        self._read()
+
+    def server_credentials(self) -> grpc.ServerCredentials:
+        """Return credentials for a server that asks every peer for a certificate."""
+        ca, cert, key = self._read()
+        return grpc.ssl_server_credentials([(key, cert)], ca, require_client_auth=True)
+
+    def channel_credentials(self) -> grpc.ChannelCredentials:
+        """Return credentials for a client that shows its certificate."""
+        ca, cert, key = self._read()
+        return grpc.ssl_channel_credentials(ca, key, cert)
+
+    def _read(self) -> tuple[bytes, bytes, bytes]:
+        faults: list[Fault] = []
+        ca = _read_file("tls.ca_file", self.ca_file, faults)
+        cert = _read_file("tls.cert_file", self.cert_file, faults)
+        key = _read_file("tls.key_file", self.key_file, faults)
+        if not faults:
+            _parse("tls.ca_file", self.ca_file, lambda: _certificate(ca), faults)
+            _parse("tls.cert_file", self.cert_file, lambda: _certificate(cert), faults)
+            _parse("tls.key_file", self.key_file, lambda: _private_key(key), faults)
+        if not faults and _certificate(cert).public_key() != _private_key(key).public_key():
+            faults.append(
+                Fault("tls.key_file", f"{self.key_file} is not the key of {self.cert_file}")
+            )
+        if faults:
+            raise _wrong(faults)
+        return ca, cert, key
+
+
+def peer_identity(context: "grpc.aio.ServicerContext[object, object]") -> PeerIdentity | None:
+    """Return who calls, None on a connection without TLS.
+
+    Raises:
+        UnauthenticatedError: the certificate is of our authority, and names no single role.
+    """
+    properties = context.auth_context()
+    if properties.get("transport_security_type") != [b"ssl"]:
+        return None
+    names = {raw.decode(errors="replace") for raw in properties.get("x509_common_name", ())}
+    alternatives = {
+        raw.decode(errors="replace") for raw in properties.get("x509_subject_alternative_name", ())
+    }
+    roles = [role for role in Role if role.tls_name in alternatives]
+    if len(roles) != 1 or len(names) != 1:
+        raise UnauthenticatedError(
+            f"the certificate of {sorted(names)} names {len(roles)} of the roles "
+            f"{', '.join(role.tls_name for role in Role)}; issue one with exactly one"
+        )
+    return PeerIdentity(names.pop(), roles[0])
+
+
+def _read_file(key: str, path: Path, faults: list[Fault]) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        faults.append(Fault(key, f'cannot read "{path}": {error.strerror}'))
+        return b""
+
+
+def _parse(key: str, path: Path, parse: Callable[[], object], faults: list[Fault]) -> None:
+    try:
+        parse()
+    except (ValueError, TypeError) as error:  # TypeError: the key has a passphrase.
+        faults.append(Fault(key, f'"{path}" is not what it should be in PEM: {error}'))
+
+
+def _certificate(pem: bytes) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(pem)
+
+
+def _private_key(pem: bytes) -> PrivateKeyTypes:
+    return serialization.load_pem_private_key(pem, None)
+
+
+def _wrong(faults: list[Fault]) -> ConfigError:
+    lines = "; ".join(str(fault) for fault in faults)
+    return ConfigError(f"TLS is set up wrongly: {lines}", faults)
