@@ -1,0 +1,126 @@
+"""What one task of a (service, template) needs of a node, compiled once per template.
+
+Duty: read from a spec all that placement looks at, in the form in which it is compared.
+Not here: which nodes meet it (filters), which of them is best (ranking).
+"""
+
+import functools
+from dataclasses import dataclass, replace
+
+from berth.model.defaults import effective_strategy
+from berth.model.ids import ServiceId
+from berth.model.image import normalised_platform
+from berth.model.service import (
+    EndpointSpec,
+    MountType,
+    PlacementStrategy,
+    Platform,
+    PublishMode,
+    TaskSpec,
+)
+from scheduler.core.placement.constraints import Constraint, label_subject, parse_constraint
+
+HostPort = tuple[str, int]
+"""Protocol and port, as published on the node itself."""
+
+_BUILT_IN_LOG_DRIVERS = ("", "none")
+_BUILT_IN_VOLUME_DRIVERS = ("", "local")
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What one task needs. Tasks of equal demand can be placed together.
+
+    An amount of 0 is no demand: it fits even on a node that is over-committed. `generic` has no
+    zero counts and each kind once. `spread` has only descriptors that name a label. A `variant` of
+    a platform is not compared, as in Swarm.
+    """
+
+    service_id: ServiceId
+    nano_cpus: int = 0
+    memory_bytes: int = 0
+    generic: tuple[tuple[str, int], ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    platforms: tuple[Platform, ...] = ()
+    host_ports: tuple[HostPort, ...] = ()
+    max_per_node: int = 0
+    volume_drivers: tuple[str, ...] = ()
+    log_driver: str = ""
+    spread: tuple[str, ...] = ()
+    strategy: PlacementStrategy = PlacementStrategy.SPREAD
+
+    def __post_init__(self) -> None:
+        assert self.nano_cpus >= 0
+        assert self.memory_bytes >= 0
+        assert self.max_per_node >= 0
+        assert all(count > 0 for _, count in self.generic)
+
+
+def compile_demand(service_id: ServiceId, task: TaskSpec, endpoint: EndpointSpec) -> Demand:
+    """Compile what one task of this template needs.
+
+    Raises:
+        InvalidRequestError: a constraint is not one; validation refuses such a spec beforehand.
+    """
+    placement = task.placement
+    reservation = task.reservation
+    return Demand(
+        service_id=service_id,
+        nano_cpus=reservation.nano_cpus,
+        memory_bytes=reservation.memory_bytes,
+        generic=tuple(sorted((kind, n) for kind, n in reservation.generic.items() if n > 0)),
+        constraints=tuple(parse_constraint(text) for text in placement.constraints),
+        platforms=_normal_platforms(placement.platforms),
+        host_ports=_host_ports(endpoint),
+        max_per_node=placement.max_replicas_per_node,
+        volume_drivers=_volume_drivers(task),
+        log_driver=_log_driver(task),
+        spread=tuple(filter(None, map(label_subject, placement.spread_preferences))),
+        strategy=effective_strategy(task),
+    )
+
+
+def plugin_name(name: str) -> str:
+    """Return a plugin's name without the tag that Docker adds by itself."""
+    return name.removesuffix(":latest")
+
+
+@functools.lru_cache(maxsize=256)
+def normal_platform(platform: Platform) -> Platform:
+    """Return `platform` in Go's words and without a variant, as all comparisons expect it."""
+    return replace(normalised_platform(platform), variant="")
+
+
+def _normal_platforms(platforms: tuple[Platform, ...]) -> tuple[Platform, ...]:
+    if not platforms:
+        return ()
+    return tuple(dict.fromkeys(normal_platform(platform) for platform in platforms))
+
+
+def _host_ports(endpoint: EndpointSpec) -> tuple[HostPort, ...]:
+    if not endpoint.ports:
+        return ()
+    ports = (
+        (port.protocol, port.published_port)
+        for port in endpoint.ports
+        if port.publish_mode is PublishMode.HOST and port.published_port
+    )
+    return tuple(sorted(set(ports)))
+
+
+def _volume_drivers(task: TaskSpec) -> tuple[str, ...]:
+    if not task.container.mounts:
+        return ()
+    drivers = (
+        mount.volume.driver
+        for mount in task.container.mounts
+        if mount.type is MountType.VOLUME and mount.volume is not None
+    )
+    named = (plugin_name(driver) for driver in drivers if driver not in _BUILT_IN_VOLUME_DRIVERS)
+    return tuple(sorted(set(named)))
+
+
+def _log_driver(task: TaskSpec) -> str:
+    if task.log_driver is None or task.log_driver.name in _BUILT_IN_LOG_DRIVERS:
+        return ""
+    return plugin_name(task.log_driver.name)

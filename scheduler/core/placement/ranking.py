@@ -1,0 +1,311 @@
+"""Which candidates are best: spread over branches and nodes, or bin-packing.
+
+Duty: the order of nodes, and two engines that follow it: `best_rows` on masks, one rank at a time,
+for single tasks and small groups; `fill` on vectors, a whole group at once.
+Not here: who is a candidate (filters), taking what was chosen (place).
+
+The order is lexicographic, least first, and both engines obey it to the letter. A group gets
+exactly what its tasks would get one after the other:
+
+    1. counted tasks of the service in the node's branch, one figure per spread preference;
+    2. recent failures of the service on the node, where there are 5 or more, else 0;
+    3. spread: counted tasks of the service on the node, then counted tasks in all;
+       binpack: the most reserved first (the greater of the CPU and the memory fraction), then most
+       counted tasks in all;
+    4. the node's row, that is, the order in which nodes were added.
+
+Swarm's order is the same for a single task; for groups it first splits the count over branches and
+then goes round robin. A tie between branches falls to the next figures, not to chance, so that a
+thousand services of one replica do not all land in the first zone.
+
+Water-filling: raising the lowest nodes first until the group is used up fills all of them to one
+level. The level is found by bisection, the remainder goes to the nodes at the level that have the
+fewest tasks in all. With spread preferences the same is done per branch to bound how many tasks a
+node can get; these *units* (node, nth task) are then sorted by the order above, deepest part first,
+as a radix sort would.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from berth.model.service import PlacementStrategy
+from scheduler.core.placement.bits import Rows, rows_in
+from scheduler.core.placement.columns import Ints
+from scheduler.core.placement.demand import Demand
+from scheduler.core.placement.table import NodeTable
+
+Floats = NDArray[np.float64]
+
+SMALL_TREE_BRANCHES_MAX = 256
+"""Up to so many branches at a depth, masks per branch are quicker than vectors."""
+
+
+def has_small_tree(table: NodeTable, demand: Demand) -> bool:
+    """Return whether the spread preferences have few enough branches for `best_rows`."""
+    if not demand.spread:
+        return True
+    tree = table.spread_tree(demand.spread)
+    depths = range(len(demand.spread))
+    return all(tree.branch_count(depth) <= SMALL_TREE_BRANCHES_MAX for depth in depths)
+
+
+def best_rows(table: NodeTable, demand: Demand, mask: int) -> int:
+    """Return the rows of `mask` (not empty) that come first but for ties by row; spread only."""
+    tally = table.services.get(demand.service_id)
+    if demand.spread and tally is not None:
+        mask = _emptiest_branches(table, demand, mask)
+    penalties = table.penalties.get(demand.service_id)
+    if penalties is not None:
+        mask = _least_penalised(penalties, mask)
+    if tally is not None:
+        mask = tally.fewest(mask)
+    return table.load.fewest(mask)
+
+
+def _emptiest_branches(table: NodeTable, demand: Demand, mask: int) -> int:
+    """Narrow `mask`, depth by depth, to the branches with the fewest tasks of the service."""
+    tree = table.spread_tree(demand.spread)
+    counts_by_depth = table.services[demand.service_id].branch_counts(tree)
+    for depth, counts in enumerate(counts_by_depth):
+        by_count: dict[int, int] = {}
+        for branch, count in counts.items():
+            if count:
+                by_count[count] = by_count.get(count, 0) | tree.branch_mask(depth, branch)
+        empty = mask
+        for branches in by_count.values():
+            empty &= ~branches
+        if empty:
+            mask = empty
+            continue
+        mask = next(mask & by_count[count] for count in sorted(by_count) if mask & by_count[count])
+    return mask
+
+
+def _least_penalised(penalties: dict[int, int], mask: int) -> int:
+    by_failures: dict[int, int] = {0: mask}
+    for row, failures in penalties.items():
+        bit = 1 << row
+        if mask & bit:
+            by_failures[0] ^= bit
+            by_failures[failures] = by_failures.get(failures, 0) | bit
+    return next(by_failures[failures] for failures in sorted(by_failures) if by_failures[failures])
+
+
+@dataclass(slots=True)
+class Group:
+    """Vectors over the candidates of a group, in the order of rows.
+
+    `room` is how many of the group a node can take, at least 1. `reserved` is None for spread.
+    """
+
+    rows: Rows
+    room: Ints
+    failures: Ints
+    of_service: Ints
+    in_all: Ints
+    reserved: Floats | None
+
+
+@dataclass(slots=True)
+class Depth:
+    """One spread preference: each candidate's branch (dense numbers) and each branch's tasks."""
+
+    branches: Ints
+    tasks: Ints
+
+
+def fill(table: NodeTable, demand: Demand, mask: int, count: int) -> tuple[Rows, Ints]:
+    """Return which rows of `mask` (not empty) take how many (above 0) of `count` tasks."""
+    group = _group(table, demand, mask, count)
+    if demand.spread:
+        taken = _fill_tree(group, _depths(table, demand, group.rows), count)
+    else:
+        taken = np.zeros(len(group.rows), np.int64)
+        for failures in np.unique(group.failures).tolist():
+            chosen = np.flatnonzero(group.failures == failures)
+            left = count - int(taken.sum())
+            taken[chosen] = _fill_nodes(group, chosen, left)
+    used = np.flatnonzero(taken)
+    return group.rows[used], taken[used]
+
+
+def _group(table: NodeTable, demand: Demand, mask: int, count: int) -> Group:
+    rows = rows_in(mask, table.width)
+    tally = table.services.get(demand.service_id)
+    of_service = np.zeros(len(rows), np.int64) if tally is None else tally.dense(table.width)[rows]
+    failures = np.zeros(len(rows), np.int64)
+    penalties = table.penalties.get(demand.service_id)
+    if penalties:
+        dense = np.zeros(table.width, np.int64)
+        dense[list(penalties)] = list(penalties.values())
+        failures = dense[rows]
+    return Group(
+        rows=rows,
+        room=_room(table, demand, rows, of_service, count),
+        failures=failures,
+        of_service=of_service,
+        in_all=table.load.counts.view[rows],
+        reserved=_reserved(table, rows) if demand.strategy is PlacementStrategy.BINPACK else None,
+    )
+
+
+def _room(table: NodeTable, demand: Demand, rows: Rows, of_service: Ints, count: int) -> Ints:
+    room = np.full(len(rows), 1 if demand.host_ports else count, np.int64)
+    if demand.nano_cpus:
+        np.minimum(room, table.cpu.free.view[rows] // demand.nano_cpus, out=room)
+    if demand.memory_bytes:
+        np.minimum(room, table.memory.free.view[rows] // demand.memory_bytes, out=room)
+    for kind, units in demand.generic:
+        np.minimum(room, table.generic[kind].free.view[rows] // units, out=room)
+    if demand.max_per_node:
+        np.minimum(room, demand.max_per_node - of_service, out=room)
+    return room
+
+
+def _reserved(table: NodeTable, rows: Rows) -> Floats:
+    """Return the greater of the reserved fractions of CPU and memory; 0 where none is offered."""
+    fractions = np.zeros(len(rows), np.float64)
+    for amounts in (table.cpu, table.memory):
+        capacity = amounts.capacity.view[rows]
+        occupied = capacity - amounts.free.view[rows]
+        part = np.divide(occupied, capacity, out=np.zeros(len(rows)), where=capacity > 0)
+        np.maximum(fractions, part, out=fractions)
+    return fractions
+
+
+def _fill_nodes(group: Group, chosen: Rows, amount: int) -> Ints:
+    """Spread or pack `amount` tasks over the `chosen` candidates, all of equal penalty."""
+    room = group.room[chosen]
+    if int(room.sum()) <= amount:
+        return room
+    if group.reserved is not None:
+        order = np.lexsort((-group.in_all[chosen], -group.reserved[chosen]))
+        ordered = room[order]
+        before = np.cumsum(ordered) - ordered
+        taken = np.empty_like(room)
+        taken[order] = np.clip(amount - before, 0, ordered)
+        return taken
+    counts = group.of_service[chosen]
+    level = _level(counts, room, amount)
+    taken = np.clip(level - 1 - counts, 0, room)
+    rest = amount - int(taken.sum())
+    if rest:
+        at_level = np.flatnonzero((counts + taken == level - 1) & (taken < room))
+        # Distinct keys: by tasks in all, then by row.
+        keys = (group.in_all[chosen] + taken)[at_level] * len(counts) + at_level
+        taken[at_level[np.argpartition(keys, rest - 1)[:rest]]] += 1
+    return taken
+
+
+def _level(counts: Ints, room: Ints, amount: int) -> int:
+    """Return the least level up to which the nodes can take `amount` (at most all their room)."""
+    low, high = int(counts.min()), int(counts.max()) + amount
+    while low < high:
+        middle = (low + high) // 2
+        if int(np.clip(middle - counts, 0, room).sum()) >= amount:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _depths(table: NodeTable, demand: Demand, rows: Rows) -> list[Depth]:
+    tree = table.spread_tree(demand.spread)
+    tally = table.services.get(demand.service_id)
+    counts_by_depth = [{} for _ in demand.spread] if tally is None else tally.branch_counts(tree)
+    depths = []
+    for column, counts in zip(tree.branches, counts_by_depth, strict=True):
+        known, branches = np.unique(column.view[rows], return_inverse=True)
+        tasks = np.array([counts.get(branch, 0) for branch in known.tolist()], np.int64)
+        depths.append(Depth(branches.astype(np.int64), tasks))
+    return depths
+
+
+def _fill_tree(group: Group, depths: list[Depth], amount: int) -> Ints:
+    """Fill with spread preferences: bound each node's tasks, then sort these units by rank."""
+    quota, branches = _quotas(group, depths, amount)
+    if group.reserved is None:
+        bound = _bounds_of_spread(group, branches, quota)
+        nodes = np.repeat(np.arange(len(bound)), bound)
+        nth = np.arange(len(nodes)) - np.repeat(np.cumsum(bound) - bound, bound)
+        rank = (group.in_all[nodes] + nth, group.of_service[nodes] + nth, group.failures[nodes])
+        nodes = nodes[np.lexsort((nodes, *rank))]
+    else:
+        order = np.lexsort((-group.in_all, -group.reserved, group.failures))
+        bound = _bounds_of_packing(group.room, order, branches, quota)
+        nodes = np.repeat(order, bound[order])
+    for depth in reversed(depths):
+        branches = depth.branches[nodes]
+        key = depth.tasks[branches] + _place_within(branches)
+        nodes = nodes[np.argsort(key, kind="stable")]
+    return np.bincount(nodes[:amount], minlength=len(bound)).astype(np.int64)
+
+
+def _quotas(group: Group, depths: list[Depth], amount: int) -> tuple[Ints, Ints]:
+    """Return an upper bound of what each deepest branch can get, and each candidate's branch.
+
+    A branch never rises above the level to which its parent fills when all branches fill evenly.
+    """
+    parents = np.zeros(len(group.rows), np.int64)
+    quota = np.array([amount], np.int64)
+    for depth in depths:
+        room = _sums(depth.branches, group.room, len(depth.tasks))
+        parent = np.zeros(len(depth.tasks), np.int64)
+        parent[depth.branches] = parents
+        level = _levels(parent, depth.tasks, room, quota)
+        quota = np.clip(level[parent] - depth.tasks, 0, room)
+        parents = depth.branches
+    return quota, parents
+
+
+def _bounds_of_packing(room: Ints, order: Ints, branches: Ints, quota: Ints) -> Ints:
+    """Return what each candidate gets when its branch gets its whole quota, filled in `order`."""
+    by_branch = order[np.argsort(branches[order], kind="stable")]
+    branch, ordered = branches[by_branch], room[by_branch]
+    before = np.cumsum(ordered) - ordered
+    first = np.searchsorted(branch, np.arange(len(quota)))  # Every branch has a candidate.
+    bound = np.empty_like(room)
+    bound[by_branch] = np.clip(quota[branch] - (before - before[first][branch]), 0, ordered)
+    return bound
+
+
+def _bounds_of_spread(group: Group, branches: Ints, quota: Ints) -> Ints:
+    """Return an upper bound of what each candidate gets when its branch gets its whole quota."""
+    bound = np.zeros(len(group.rows), np.int64)
+    for failures in np.unique(group.failures).tolist():
+        alike = np.flatnonzero(group.failures == failures)
+        counts, room, branch = group.of_service[alike], group.room[alike], branches[alike]
+        level = _levels(branch, counts, room, quota)
+        bound[alike] = np.clip(level[branch] - counts, 0, room)
+        quota = np.maximum(quota - _sums(branch, room, len(quota)), 0)
+    return bound
+
+
+def _levels(segment: Ints, counts: Ints, room: Ints, quota: Ints) -> Ints:
+    """Return, per segment, the least level up to which its members can take its quota."""
+    low = np.full(len(quota), int(counts.min()), np.int64)
+    high = np.full(len(quota), int(counts.max()) + int(quota.max()), np.int64)
+    while bool((low < high).any()):
+        middle = (low + high) // 2
+        filled = _sums(segment, np.clip(middle[segment] - counts, 0, room), len(quota))
+        enough = filled >= quota
+        high = np.where(enough, middle, high)
+        low = np.where(enough, low, np.minimum(middle + 1, high))
+    return low
+
+
+def _sums(segment: Ints, amounts: Ints, segments: int) -> Ints:
+    return np.bincount(segment, weights=amounts, minlength=segments).astype(np.int64)
+
+
+def _place_within(branches: Ints) -> Ints:
+    """Return, per unit, how many units of the same branch come before it."""
+    order = np.argsort(branches, kind="stable")
+    ordered = branches[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 1))
+    lengths = np.diff(starts, append=len(ordered))
+    places = np.empty_like(order)
+    places[order] = np.arange(len(ordered)) - np.repeat(starts, lengths)
+    return places
