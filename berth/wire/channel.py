@@ -2,7 +2,7 @@
 
 Duty: the options that every connection of Berth has: TLS, keepalive, sizes, reconnecting.
 Not here: etcd's own transport rules beyond these options (scheduler.store), errors (wire.status).
-Invariants (tests/unit/berth/wire/test_channel.py): a frozen peer is noticed within
+Invariants (tests/contract/test_channel.py): a frozen peer is noticed within
 `keepalive.time_s + keepalive.timeout_s` and a little; a second server on a taken port is refused;
 no proxy from the environment stands between the parts of a cluster.
 """
