@@ -5,15 +5,17 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 python="${BERTH_VENV:-.venv}/bin/python"
-folders=(berth/v1 scheduler/store/etcdpb)
+# The tree below proto/ is the tree of the packages, so that protoc's import paths work unpatched.
+mapfile -t folders < <(cd proto && find . -name '*.proto' -printf '%P\n' | xargs -n1 dirname | sort -u)
 
 generate() { # generate OUT
-    local out=$1
-    "$python" -m grpc_tools.protoc -I proto --python_out="$out" --pyi_out="$out" \
-        --grpc_python_out="$out" proto/berth/v1/*.proto
-    # etcd's services keep etcd's own paths, so its messages come without service stubs.
-    "$python" -m grpc_tools.protoc -I proto --python_out="$out" --pyi_out="$out" \
-        proto/scheduler/store/etcdpb/*.proto
+    local out=$1 folder options
+    for folder in "${folders[@]}"; do
+        options=(--python_out="$out" --pyi_out="$out")
+        # Only Berth's own services have stubs: etcd's keep etcd's paths, records are no services.
+        if [[ $folder == berth/* ]]; then options+=(--grpc_python_out="$out"); fi
+        "$python" -m grpc_tools.protoc -I proto "${options[@]}" "proto/$folder"/*.proto
+    done
 }
 
 case "${1:-}" in
