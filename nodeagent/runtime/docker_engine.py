@@ -1,0 +1,349 @@
+"""The real container runtime: a Docker Engine through the `docker` package.
+
+Duty: the `ContainerRuntime` port. Each method is one or a few calls; the parts are the neighbours:
+engine_pool (threads, client), translate and seen (pure), docker_images, docker_events,
+docker_streams.
+Not here: what to do when (nodeagent.core), retries (nodeagent.core.backoff).
+Invariants (tests/contract/test_docker_runtime.py): only containers that carry this node's label are
+listed or adopted; every method is harmless when it is repeated.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import docker.errors
+
+from berth.clock import Clock
+from berth.errors import BerthError, RetryRule
+from berth.model.ids import NodeId, TaskId
+from berth.model.instant import after
+from berth.model.node import NodeDescription
+from berth.model.resources import NodeResources
+from nodeagent.runtime.docker_errors import call_error, is_conflict, is_not_found
+from nodeagent.runtime.docker_events import container_events
+from nodeagent.runtime.docker_images import DockerImages
+from nodeagent.runtime.docker_streams import DockerLogs
+from nodeagent.runtime.engine_pool import EnginePool
+from nodeagent.runtime.observer import NoObserver, RuntimeObserver
+from nodeagent.runtime.port import (
+    ContainerChanged,
+    ContainerLogLine,
+    ContainerState,
+    DiskUse,
+    EventGap,
+    LogOptions,
+    PulledImage,
+    PullProgress,
+    RuntimeCallError,
+    RuntimeTask,
+    SeenContainer,
+)
+from nodeagent.runtime.pulled_images import MemoryPulledImages, PulledImages
+from nodeagent.runtime.seen import node_description, seen_container
+from nodeagent.runtime.translate import LABEL_NODE, LABEL_TASK, CreateCall, to_create_call
+
+_STOP_POLL_S = 0.05
+_STOP_POLL_S_MAX = 0.5
+_KILL_TIMEOUT_S = 10.0
+_ALIVE = (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How hard an Engine may be worked, and what the node offers of it.
+
+    `resources` replaces the machine's own CPUs and memory, for several agents that share one
+    machine; `generic` adds generic resources from the agent's settings.
+    """
+
+    short_calls: int = 8
+    parallel_pulls: int = 3
+    log_streams: int = 32
+    call_timeout_s: float = 60.0
+    resources: NodeResources | None = None
+    generic: NodeResources = field(default_factory=NodeResources)
+
+
+class DockerEngine:
+    """`ContainerRuntime` on one Docker Engine. Must be made while the event loop runs."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        node_id: NodeId,
+        node_name: str,
+        address: str,
+        clock: Clock,
+        observer: RuntimeObserver | None = None,
+        pulled: PulledImages | None = None,
+        options: EngineOptions | None = None,
+    ) -> None:
+        """Prepare; the Engine is not called yet and need not run.
+
+        Args:
+            url: the Engine, such as ``unix:///var/run/docker.sock``.
+            node_id: whose containers are ours, by the label `berth.node`.
+            node_name: what the node is called.
+            address: where other machines reach it.
+            clock: for back-off, stop deadlines and timing.
+            observer: told of every call and pull.
+            pulled: remembers which images Berth pulled, for `remove_unused_images`.
+            options: bounds, and what the node offers.
+        """
+        self._node_id = node_id
+        self._node_name = node_name
+        self._address = address
+        self._clock = clock
+        self._options = options or EngineOptions()
+        observer = observer or NoObserver()
+        self._pool = EnginePool(
+            url,
+            clock=clock,
+            observer=observer,
+            short_calls=self._options.short_calls,
+            kept_connections=self._options.short_calls + self._options.log_streams,
+            call_timeout_s=self._options.call_timeout_s,
+        )
+        self._images = DockerImages(
+            self._pool,
+            pulled=pulled or MemoryPulledImages(),
+            clock=clock,
+            observer=observer,
+            parallel_pulls=self._options.parallel_pulls,
+        )
+        self._logs = DockerLogs(self._pool, clock, self._options.log_streams)
+
+    async def describe(self) -> NodeDescription:
+        """Return the facts of this machine and its Engine; the agent adds its own version."""
+        return node_description(
+            await self._info(),
+            node_name=self._node_name,
+            address=self._address,
+            resources=self._options.resources,
+            generic=self._options.generic,
+        )
+
+    async def list_containers(self) -> list[SeenContainer]:
+        """Return all of this node's containers, in the order of their task IDs."""
+        found = await self._find([f"{LABEL_NODE}={self._node_id}"])
+        looks = await asyncio.gather(*(self._look_at(entry["Id"]) for entry in found))
+        # A container may go between being listed and being looked at.
+        seen = [container for container in looks if container is not None]
+        return sorted(seen, key=lambda container: (container.task_id, container.container_id))
+
+    async def inspect_task(self, task_id: TaskId) -> SeenContainer | None:
+        """Return the container of a task, or None where there is none."""
+        found = await self._find(
+            [f"{LABEL_NODE}={self._node_id}", f"{LABEL_TASK}={task_id}"],
+        )
+        for entry in found:
+            if (container := await self._look_at(entry["Id"])) is not None:
+                return container
+        return None
+
+    async def pull(
+        self, task: RuntimeTask, on_progress: Callable[[PullProgress], None]
+    ) -> PulledImage:
+        """Make the task's image present."""
+        return await self._images.pull(task.task.container.image, task.credentials, on_progress)
+
+    async def create(self, task: RuntimeTask, image: PulledImage) -> str:
+        """Create the task's container, or adopt the one that is there; return its ID."""
+        traits = await self._pool.traits()
+        try:
+            call = to_create_call(task, image.reference, traits)
+        except BerthError as error:
+            # The spec itself is at fault: repeating cannot help.
+            raise RuntimeCallError(error.message, retry=RetryRule.NEVER) from error
+        what = f"create container {call.name}"
+        try:
+            try:
+                return await self._create(call)
+            except docker.errors.APIError as error:
+                if is_not_found(error):  # The image was removed since it was pulled.
+                    await self.pull(task, lambda _: None)
+                    return await self._create(call)
+                if is_conflict(error):
+                    return await self._adopt(call.name, task.task_id)
+                raise
+        except docker.errors.APIError as error:
+            raise call_error(what, error, is_final=True) from error
+
+    async def start(self, container_id: str) -> None:
+        """Start it; harmless when it runs already."""
+        await self._pool.call(
+            "start_container",
+            f"start container {container_id[:12]}",
+            lambda client: client.start(container_id),
+            is_final=True,
+        )
+
+    async def stop(self, container_id: str, grace_s: float) -> None:
+        """Stop it within `grace_s` seconds, then kill it; harmless when it has stopped.
+
+        Signals and short looks instead of the Engine's own `stop`, which holds its connection for
+        the whole grace: a node that drains a hundred slow containers would need a hundred threads,
+        or make the last ones wait beyond their grace before they are even told.
+        """
+        document = await self._inspect(container_id)
+        if document is None:
+            return
+        signal = document["Config"].get("StopSignal") or "SIGTERM"
+        deadline = after(self._clock.instant(), grace_s)
+        if grace_s > 0 and not await self._signal(container_id, signal):
+            return
+        if grace_s > 0 and await self._wait_stopped(container_id, deadline):
+            return
+        if not await self._signal(container_id, "SIGKILL"):
+            return
+        deadline = after(self._clock.instant(), _KILL_TIMEOUT_S)
+        if not await self._wait_stopped(container_id, deadline):
+            raise RuntimeCallError(
+                f"container {container_id[:12]} still runs {_KILL_TIMEOUT_S:.0f} s after SIGKILL; "
+                "its processes are probably stuck in the kernel (a dead network mount?)",
+                retry=RetryRule.LATER,
+            )
+
+    async def remove(self, container_id: str) -> None:
+        """Remove it with its anonymous volumes; harmless when it is gone."""
+        what = f"remove container {container_id[:12]}"
+        try:
+            await self._pool.call(
+                "remove_container",
+                what,
+                lambda client: client.remove_container(container_id, v=True, force=True),
+                raises_raw=True,
+            )
+        except docker.errors.APIError as error:
+            # A conflict is another removal under way: it does what we want.
+            if not is_not_found(error) and not is_conflict(error):
+                raise call_error(what, error, is_final=False) from error
+
+    def events(self) -> AsyncGenerator[ContainerChanged | EventGap, None]:
+        """Yield what happens to this node's containers, for ever; reconnects by itself."""
+        return container_events(self._pool, self._node_id, self._clock)
+
+    def logs(
+        self, container_id: str, options: LogOptions
+    ) -> AsyncGenerator[ContainerLogLine, None]:
+        """Yield lines of output; with `follow`, until the container ends or the caller stops."""
+        return self._logs.lines(container_id, options)
+
+    async def disk_use(self) -> DiskUse:
+        """Return the space where images live; zeros where the Engine is on another machine."""
+        root = (await self._info()).get("DockerRootDir") or ""
+        try:
+            space = await self._pool.run(lambda: os.statvfs(root))
+        except OSError:
+            return DiskUse(total_bytes=0, free_bytes=0)
+        return DiskUse(
+            total_bytes=space.f_blocks * space.f_frsize,
+            free_bytes=space.f_bavail * space.f_frsize,
+        )
+
+    async def remove_unused_images(self, older_than_s: float) -> int:
+        """Remove images that Berth pulled and no container uses; return the bytes freed."""
+        in_use = {entry["ImageID"] for entry in await self._find([])}
+        return await self._images.remove_unused(older_than_s, in_use)
+
+    async def aclose(self) -> None:
+        """Release connections and threads; containers are left alone."""
+        await self._pool.aclose()
+
+    async def _info(self) -> Mapping[str, Any]:
+        info: Mapping[str, Any] = await self._pool.call(
+            "info", "ask the Engine for its facts", lambda client: client.info()
+        )
+        return info
+
+    async def _find(self, labels: list[str]) -> list[dict[str, Any]]:
+        """Return the short form of all containers that carry `labels`; of anybody's for none."""
+        filters = {"label": labels} if labels else {}
+        found: list[dict[str, Any]] = await self._pool.call(
+            "list_containers",
+            "list containers",
+            lambda client: client.containers(all=True, filters=filters),
+        )
+        return found
+
+    async def _look_at(self, container_id: str) -> SeenContainer | None:
+        document = await self._inspect(container_id)
+        if document is None:
+            return None
+        return seen_container(document, await self._images.facts_by_id(document["Image"]))
+
+    async def _inspect(self, name: str) -> dict[str, Any] | None:
+        what = f"inspect container {name[:12]}"
+        try:
+            document: dict[str, Any] = await self._pool.call(
+                "inspect_container",
+                what,
+                lambda client: client.inspect_container(name),
+                raises_raw=True,
+            )
+        except docker.errors.APIError as error:
+            if is_not_found(error):
+                return None
+            raise call_error(what, error, is_final=False) from error
+        return document
+
+    async def _create(self, call: CreateCall) -> str:
+        """Create; what the Engine itself answers is raised as it is."""
+        answer: dict[str, Any] = await self._pool.call(
+            "create_container",
+            f"create container {call.name}",
+            lambda client: client.create_container_from_config(call.body, call.name),
+            raises_raw=True,
+        )
+        return str(answer["Id"])
+
+    async def _adopt(self, name: str, task_id: TaskId) -> str:
+        """Return the container that has the name, if it is this very task's."""
+        document = await self._inspect(name)
+        if document is None:
+            raise RuntimeCallError(
+                f"cannot create container {name}: its name was taken a moment ago and is free "
+                "again",
+                retry=RetryRule.LATER,
+            )
+        labels = document["Config"].get("Labels") or {}
+        if labels.get(LABEL_NODE) != self._node_id or labels.get(LABEL_TASK) != task_id:
+            raise RuntimeCallError(
+                f"cannot create container {name}: another container ({document['Id'][:12]}), not "
+                "made by this node, has that name; remove or rename it",
+                retry=RetryRule.NEVER,
+            )
+        return str(document["Id"])
+
+    async def _signal(self, container_id: str, signal: str) -> bool:
+        """Send a signal; False where nothing runs that could get it."""
+        what = f"send {signal} to container {container_id[:12]}"
+        try:
+            await self._pool.call(
+                "kill_container",
+                what,
+                lambda client: client.kill(container_id, signal),
+                raises_raw=True,
+            )
+        except docker.errors.APIError as error:
+            if is_not_found(error) or is_conflict(error):
+                return False
+            raise call_error(what, error, is_final=False) from error
+        return True
+
+    async def _wait_stopped(self, container_id: str, deadline: float) -> bool:
+        """Look until it has stopped; False when `deadline` comes first."""
+        pause_s = _STOP_POLL_S
+        while True:
+            document = await self._inspect(container_id)
+            if document is None or ContainerState(document["State"]["Status"]) not in _ALIVE:
+                return True
+            left_s = deadline - self._clock.instant()
+            if left_s <= 0:
+                return False
+            await self._clock.sleep(min(pause_s, left_s))
+            pause_s = min(pause_s * 2, _STOP_POLL_S_MAX)

@@ -1,0 +1,144 @@
+"""Turn an Engine's refusals into `RuntimeCallError`. Pure, but for the types of two libraries.
+
+Duty: the one border between the `docker` package's exceptions and Berth's: words for users, and
+whether the same call may be repeated.
+Not here: when it is repeated (nodeagent.core.backoff).
+Invariants (tests/unit/nodeagent/runtime/test_docker_errors.py): what the network or a busy Engine
+caused may be retried; what names, credentials, specs caused may not; no credential is in a text.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import docker.errors
+import requests.exceptions
+import urllib3.exceptions
+
+from berth.errors import RetryRule
+from nodeagent.runtime.port import RuntimeCallError
+
+TRANSPORT_ERRORS = (
+    docker.errors.DockerException,
+    requests.exceptions.RequestException,
+    urllib3.exceptions.HTTPError,
+    OSError,
+)
+"""What a call through the `docker` package may raise when the world refuses."""
+
+_NOT_FOUND = 404
+_TRANSIENT_STATUS = (408, 425, 429)
+_SERVER_FAULT = 500
+_UNAVAILABLE = 503
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What a text from the Engine means; the first rule that matches holds."""
+
+    pattern: re.Pattern[str]
+    retry: RetryRule
+    fix: str = ""
+
+
+def _rule(pattern: str, retry: RetryRule, fix: str = "") -> _Rule:
+    return _Rule(re.compile(pattern, re.IGNORECASE), retry, fix)
+
+
+_PULL_RULES: Sequence[_Rule] = (
+    _rule(r"toomanyrequests|\b429\b|rate limit", RetryRule.LATER, "the registry limits pulls"),
+    _rule(
+        r"server gave HTTP response to HTTPS",
+        RetryRule.NEVER,
+        "the registry speaks plain HTTP;"
+        " add it to the Engine's insecure-registries, or give it a certificate",
+    ),
+    _rule(r"x509|certificate", RetryRule.NEVER, "give the Engine the registry's CA certificate"),
+    _rule(
+        r"no matching manifest|does not match the specified platform",
+        RetryRule.NEVER,
+        "the image has no build for this node's platform; constrain the service or build one",
+    ),
+    _rule(
+        r"unauthorized|no basic auth|authentication required|incorrect username"
+        r"|denied|\b401\b|\b403\b",
+        RetryRule.NEVER,
+        "check the name, and send credentials that may pull it (--with-registry-auth)",
+    ),
+    _rule(
+        r"manifest unknown|manifest for .* not found|name unknown|repository .* not found",
+        RetryRule.NEVER,
+        "check the name and the tag, or push it first",
+    ),
+    _rule(r"invalid reference|invalid repository", RetryRule.NEVER, "mend the image's name"),
+    _rule(
+        r"connection refused|no such host|timeout|timed out|deadline|reset by peer|EOF"
+        r"|unreachable|temporar|unavailable|HTTP status: 5\d\d|\b50[0-9]\b",
+        RetryRule.LATER,
+        "the registry did not answer; check it and the node's network",
+    ),
+    _rule(r"no space left", RetryRule.LATER, "free space where the Engine keeps images"),
+)
+
+_PASSING = re.compile(
+    r"shutting down|context canceled|deadline exceeded|connection refused|transport is closing"
+    r"|error while dialing|temporarily unavailable|in progress",
+    re.IGNORECASE,
+)
+"""Texts of an Engine that is busy with itself, whatever the status."""
+
+
+def is_not_found(error: BaseException) -> bool:
+    """Return whether the Engine said that the thing is not there."""
+    return isinstance(error, docker.errors.APIError) and error.status_code == _NOT_FOUND
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Return whether the Engine said that the thing's state does not allow this."""
+    return isinstance(error, docker.errors.APIError) and error.status_code == 409
+
+
+def explanation(error: BaseException) -> str:
+    """Return the Engine's own words, without the library's decoration."""
+    if isinstance(error, docker.errors.APIError) and error.explanation:
+        return str(error.explanation).strip()
+    return str(error).strip() or type(error).__name__
+
+
+def call_error(what: str, error: BaseException, *, is_final: bool) -> RuntimeCallError:
+    """Return the refusal of one call.
+
+    Args:
+        what: the call in words, for example ``start container 3f9a…``.
+        error: what the `docker` package raised.
+        is_final: whether a fault inside the Engine (500) means that the spec cannot work: so it is
+            for create and start, which answer 500 for a missing program or a taken port.
+    """
+    text = explanation(error)
+    if not isinstance(error, docker.errors.APIError) or error.status_code is None:
+        message = f"cannot {what}: the Docker Engine did not answer: {text}; check that it runs"
+        return RuntimeCallError(message, retry=RetryRule.LATER)
+    status = error.status_code
+    passing = status in _TRANSIENT_STATUS or status == _UNAVAILABLE or _PASSING.search(text)
+    if passing or (status >= _SERVER_FAULT and not is_final):
+        return RuntimeCallError(f"cannot {what}: {text}", retry=RetryRule.LATER)
+    return RuntimeCallError(f"cannot {what}: {text}", retry=RetryRule.NEVER)
+
+
+def pull_error(reference: str, text: str, status: int | None = None) -> RuntimeCallError:
+    """Return why `reference` could not be pulled, from the Engine's `text` and HTTP `status`."""
+    for rule in _PULL_RULES:
+        if rule.pattern.search(text):
+            return RuntimeCallError(
+                f"cannot pull {reference}: {text}; {rule.fix}", retry=rule.retry
+            )
+    is_refused = status is not None and status < _SERVER_FAULT and status not in _TRANSIENT_STATUS
+    retry = RetryRule.NEVER if is_refused else RetryRule.LATER
+    return RuntimeCallError(f"cannot pull {reference}: {text}", retry=retry)
+
+
+def pull_call_error(reference: str, error: BaseException) -> RuntimeCallError:
+    """Return why the pull of `reference` was refused before it began."""
+    if isinstance(error, docker.errors.APIError):
+        return pull_error(reference, explanation(error), error.status_code)
+    return call_error(f"pull {reference}", error, is_final=False)
