@@ -8,8 +8,11 @@ trickling or endless body ends with an error; nothing is added to a request from
 """
 
 import ipaddress
+import os
 import socket
+import ssl
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -33,10 +36,12 @@ class RegistrySettings:
 
     `insecure_registries` are `HOST[:PORT]` or CIDR: with these TLS certificates are not checked,
     and plain HTTP is spoken where TLS is not. Loopback always counts as one, as in Docker.
+    `ca_file` holds the authorities to trust, in PEM; "" means those of the system, as Docker does.
     `total_timeout_s` bounds one resolution, from asking to answer.
     """
 
     insecure_registries: tuple[str, ...] = ()
+    ca_file: str = ""
     connect_timeout_s: float = 3.0
     read_timeout_s: float = 10.0
     total_timeout_s: float = 30.0
@@ -54,6 +59,8 @@ class RegistrySettings:
             for name in limits
             if getattr(self, name) <= 0
         ]
+        if self.ca_file and not Path(self.ca_file).is_file():
+            faults.append(Fault("ca_file", f'"{self.ca_file}" is not a file'))
         if faults:
             lines = "; ".join(str(fault) for fault in faults)
             raise ConfigError(f"invalid registry settings: {lines}", faults)
@@ -97,6 +104,7 @@ class Transport:
         self._session = requests.Session()
         self._session.max_redirects = _REDIRECTS_MAX
         self._session.auth = _leave_headers_alone
+        self._trusted = settings.ca_file or _system_authorities()
 
     def close(self) -> None:
         """Close its connections."""
@@ -132,7 +140,7 @@ class Transport:
                 min(self._settings.connect_timeout_s, left_s),
                 min(self._settings.read_timeout_s, left_s),
             ),
-            verify=is_verified,
+            verify=self._trusted if is_verified else False,
             stream=True,
         ) as response:
             return Answer(response.status_code, response.headers, self._read(response))
@@ -152,6 +160,21 @@ class Transport:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise requests.ConnectionError(str(error)) from error
         return bytes(body)
+
+
+def _system_authorities() -> str | bool:
+    """Return where the system keeps the authorities that it trusts; True for those of `requests`.
+
+    A company's own authority is installed there for its Engines, and must count here too.
+    """
+    if os.environ.get("REQUESTS_CA_BUNDLE"):
+        return True
+    paths = ssl.get_default_verify_paths()
+    if paths.cafile:
+        return paths.cafile
+    if paths.capath and any(Path(paths.capath).glob("*.0")):
+        return paths.capath
+    return True
 
 
 def _leave_headers_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -188,7 +211,7 @@ def reason(error: requests.RequestException) -> str:
         case requests.exceptions.SSLError():
             return (
                 f"offers no TLS that can be trusted ({clean(_innermost(error))}); install its CA, "
-                "or list it in insecure_registries"
+                "name it as ca_file, or list the registry in insecure_registries"
             )
         case requests.ConnectTimeout():
             return "does not answer (connect timeout)"

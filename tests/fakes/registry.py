@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 import requests
@@ -68,6 +69,12 @@ class RegistryProcess:
         self.stop()
         raise AssertionError(f"docker-registry does not listen:\n{self.log.read_text()}")
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()
@@ -80,7 +87,13 @@ class Pusher:
     origin: str
     session: requests.Session = field(default_factory=requests.Session)
 
-    def close(self) -> None:
+    def __post_init__(self) -> None:
+        self.session.trust_env = False  # Else the environment's authorities replace the test's.
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.session.close()
 
     def blob(self, repository: str, body: bytes) -> dict[str, object]:

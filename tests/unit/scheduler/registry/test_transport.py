@@ -32,10 +32,11 @@ def test_which_registries_need_not_prove_their_name(listed, authority, is_insecu
 
 def test_wrong_settings_are_all_named():
     with pytest.raises(ConfigError) as caught:
-        RegistrySettings(("http://r:5000", "10.0.0.0/99", ""), read_timeout_s=0)
+        RegistrySettings(("http://r:5000", "10.0.0.0/99", ""), read_timeout_s=0, ca_file="/no/ca")
     assert [fault.path for fault in caught.value.faults] == [
         *["insecure_registries"] * 3,
         "read_timeout_s",
+        "ca_file",
     ]
     assert '"10.0.0.0/99" is not HOST, HOST:PORT or CIDR' in str(caught.value)
 
