@@ -1,0 +1,189 @@
+"""Logs: one event name in snake_case and fields, as JSON lines or for a terminal.
+
+Duty: set structlog up once per process, route the standard library's loggers through it, and keep
+secrets out of what is written.
+Not here: what is logged; the core logs nothing, it returns reasons.
+Invariant (tests/unit/berth/test_logging.py): a field whose name speaks of a secret is never
+written, however deep it is nested.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from berth.clock import Clock, SystemClock
+from berth.model.instant import to_text
+
+REDACTED: Final = "[redacted]"
+_SECRET_WORDS: Final = (
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "authorization",
+    "registry_auth",
+    "credential",
+    "private_key",
+    "sealed",
+)
+_HARMLESS_ENDINGS: Final = ("_file", "_path", "_id", "_name", "_names", "_count", "_total", "_s")
+_QUIET_LIBRARIES: Final = ("uvicorn", "urllib3", "docker", "asyncio", "grpc")
+
+
+class LogLevel(StrEnum):
+    """The least that is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+    @property
+    def number(self) -> int:
+        """The standard library's number of this level."""
+        return logging.getLevelNamesMapping()[self.value.upper()]
+
+
+class LogFormat(StrEnum):
+    """How a line looks; AUTO is for people on a terminal and JSON elsewhere."""
+
+    AUTO = "auto"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """The ``[log]`` table of every program."""
+
+    level: LogLevel = LogLevel.INFO
+    format: LogFormat = LogFormat.AUTO
+
+
+def configure_logging(
+    settings: LogSettings,
+    *,
+    stream: TextIO | None = None,
+    clock: Clock | None = None,
+    context: Mapping[str, str] | None = None,
+) -> None:
+    """Set logging up for this process; a later call replaces an earlier one.
+
+    Args:
+        settings: level and format.
+        stream: where lines go, standard error by default.
+        clock: stamps each line.
+        context: fields of every line, for example the program and the node.
+    """
+    target = stream or sys.stderr
+    wants_console = settings.format is LogFormat.CONSOLE or (
+        settings.format is LogFormat.AUTO and target.isatty()
+    )
+    stamped: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        _Constant(dict(context or {})),
+        _Stamp(clock or SystemClock()),
+        redact,
+    ]
+    renderer: Processor
+    if wants_console:
+        # Never rich tracebacks: they print local variables, and with them secrets.
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=target.isatty(),
+            timestamp_key="time",
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+        finish: list[Processor] = [renderer]
+    else:
+        renderer = structlog.processors.JSONRenderer(serializer=json.dumps, default=str)
+        finish = [structlog.processors.format_exc_info, renderer]
+    structlog.configure(
+        processors=[*stamped, *finish],
+        wrapper_class=structlog.make_filtering_bound_logger(settings.level.number),
+        logger_factory=structlog.WriteLoggerFactory(target),
+        cache_logger_on_first_use=False,
+    )
+    _route_standard_library(settings.level, target, stamped, finish)
+
+
+def _route_standard_library(
+    level: LogLevel, target: TextIO, stamped: list[Processor], finish: list[Processor]
+) -> None:
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *stamped],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
+        )
+    )
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level.number)
+    for name in _QUIET_LIBRARIES:
+        logging.getLogger(name).setLevel(max(level.number, logging.WARNING))
+
+
+class _Stamp:
+    """Adds the time, from our own clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        event["time"] = to_text(self._clock.timestamp())
+        return event
+
+
+class _Constant:
+    """Adds fields that hold for the whole process."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self._fields = fields
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        for key, value in self._fields.items():
+            event.setdefault(key, value)
+        return event
+
+
+def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Replace every value whose name speaks of a secret (a structlog processor)."""
+    return _redacted(event)
+
+
+def _redacted(fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    clean: dict[str, Any] = {}
+    for key, value in fields.items():
+        if value and is_secret_name(str(key)):
+            clean[key] = REDACTED
+        else:
+            clean[key] = _redacted_value(value)
+    return clean
+
+
+def _redacted_value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _redacted(dict(value))
+    # Exactly these: a named tuple, such as an exc_info, must stay what it is.
+    if type(value) in (list, tuple):
+        return type(value)(_redacted_value(item) for item in value)
+    return value
+
+
+def is_secret_name(name: str) -> bool:
+    """Return whether a field of this name holds a secret rather than a word about one."""
+    folded = name.lower().replace("-", "_")
+    if folded.endswith(_HARMLESS_ENDINGS):
+        return False
+    return any(word in folded for word in _SECRET_WORDS)

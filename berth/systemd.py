@@ -1,0 +1,82 @@
+"""Tell systemd how this process fares: ready, stopping, alive (sd_notify).
+
+Duty: the datagrams of Type=notify units; without NOTIFY_SOCKET everything here does nothing.
+Not here: when a process is ready (its own main).
+"""
+
+import socket
+from collections.abc import Callable, Mapping
+from typing import Final, Self
+
+from berth.clock import Clock
+
+_PINGS_PER_WATCHDOG: Final = 3
+_MICROSECONDS: Final = 1_000_000
+
+
+class Notifier:
+    """Sends state to the service manager; harmless where there is none."""
+
+    def __init__(self, address: str, watchdog_s: float) -> None:
+        self._address = address
+        self.watchdog_s = watchdog_s
+        """How often at least systemd wants a sign of life; 0 = it does not."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str], pid: int) -> Self:
+        """Read NOTIFY_SOCKET and WATCHDOG_USEC as systemd sets them.
+
+        Args:
+            env: the environment.
+            pid: our process; a watchdog that is meant for another one is not ours to feed.
+        """
+        meant_for_us = env.get("WATCHDOG_PID", str(pid)) == str(pid)
+        text = env.get("WATCHDOG_USEC", "0")
+        microseconds = int(text) if text.isdigit() and meant_for_us else 0
+        return cls(env.get("NOTIFY_SOCKET", ""), microseconds / _MICROSECONDS)
+
+    def ready(self, status: str = "") -> None:
+        """Say that the process serves."""
+        self._send("READY=1", status)
+
+    def reloading(self, monotonic_us: int) -> None:
+        """Say that settings are being read anew; call `ready` after."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={monotonic_us}")
+
+    def stopping(self, status: str = "") -> None:
+        """Say that an orderly stop has begun."""
+        self._send("STOPPING=1", status)
+
+    def status(self, text: str) -> None:
+        """Show `text` in ``systemctl status``."""
+        self._send("", text)
+
+    def alive(self) -> None:
+        """Feed the watchdog."""
+        self._send("WATCHDOG=1")
+
+    async def feed_watchdog(self, clock: Clock, is_alive: Callable[[], bool]) -> None:
+        """Feed the watchdog for ever, as long as `is_alive` says so; return if there is none."""
+        if not self._address or self.watchdog_s <= 0:
+            return
+        while True:
+            if is_alive():
+                self.alive()
+            await clock.sleep(self.watchdog_s / _PINGS_PER_WATCHDOG)
+
+    def _send(self, state: str, status: str = "") -> None:
+        lines = [state] if state else []
+        if status:
+            lines.append("STATUS=" + status.replace("\n", " "))
+        if not self._address or not lines:
+            return
+        address = self._address
+        if address.startswith("@"):  # Linux's abstract names begin with a zero byte.
+            address = "\0" + address[1:]
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+                sender.connect(address)
+                sender.sendall("\n".join(lines).encode())
+        except OSError:
+            # The manager went away; what we do must not depend on somebody watching.
+            return
