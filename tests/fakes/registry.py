@@ -1,5 +1,6 @@
 """A real Debian `docker-registry` on a free port, a token service for it, and images to push."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import requests
@@ -21,6 +22,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import NameOID
 
+from berth.clock import SystemClock
+from berth.model.registry_auth import RegistryAuth
+from scheduler.registry import ImageResolver, RegistrySettings, ResolvedImage
+
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -29,6 +34,9 @@ OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 USER, PASSWORD = "ada", "s3cret"
 # `htpasswd -Bbn ada s3cret`, kept as text so that the tests need no apache2-utils.
 HTPASSWD = "ada:$2y$05$Iq.G1ZT/ioPmId25W4hYxe/sYrLi3eSfWstHDbDxUT53.yToGo5ky\n"
+
+
+ADA = RegistryAuth(USER, PASSWORD)
 
 
 def digest_of(body: bytes) -> str:
@@ -272,3 +280,23 @@ class FakeAnswers:
 
 def _base64url(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def resolve(
+    reference: str,
+    auth: RegistryAuth | None = None,
+    *,
+    resolver: ImageResolver | None = None,
+    **settings: Any,
+) -> ResolvedImage:
+    """Resolve with `resolver`, or with one of its own made from `settings`."""
+
+    async def ask() -> ResolvedImage:
+        own = resolver or ImageResolver(RegistrySettings(**settings), SystemClock())
+        try:
+            return await own.resolve(reference, auth)
+        finally:
+            if resolver is None:
+                own.close()
+
+    return asyncio.run(ask())
