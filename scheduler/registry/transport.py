@@ -3,7 +3,7 @@
 Duty: send one request and read its answer within a deadline; know which registries may be spoken
 to without proof of name; say in words what a failed request came to.
 Not here: the registry's protocol (client), credentials (auth).
-Invariants (tests/unit/scheduler/registry/test_transport.py, tests/contract/test_registry_faults.py): a
+Invariants (tests/unit/scheduler/registry/test_transport.py, tests/contract/test_registry*.py): a
 trickling or endless body ends with an error; nothing is added to a request from ~/.netrc.
 """
 
