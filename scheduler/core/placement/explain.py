@@ -8,6 +8,7 @@ Not here: the filters and their words (filters).
 
 from dataclasses import dataclass, field
 
+from scheduler.core.placement.bits import without
 from scheduler.core.placement.demand import Demand
 from scheduler.core.placement.filters import FilterKind, Reason, filters
 from scheduler.core.placement.table import NodeTable
@@ -82,12 +83,12 @@ def explain(table: NodeTable, demand: Demand) -> Explanation:
     after = 0
     for index in range(len(found) - 1, -1, -1):
         reason, mask = found[index]
-        admitted = mask & ~(before[index] | after)
+        admitted = without(mask, before[index] | after)
         findings.append(Finding(reason, mask.bit_count(), admitted.bit_count()))
         after |= mask
     return Explanation(
         nodes=table.present.bit_count(),
-        candidates=(table.present & ~before[-1]).bit_count(),
+        candidates=(without(table.present, before[-1])).bit_count(),
         findings=tuple(reversed(findings)),
     )
 

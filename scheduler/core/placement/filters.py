@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from berth.model.node import Node
+from scheduler.core.placement.bits import without
 from scheduler.core.placement.constraints import Constraint, is_within, normal_address
 from scheduler.core.placement.demand import Demand, plugin_name
 from scheduler.core.placement.table import NodeTable
@@ -89,9 +90,9 @@ def candidates(table: NodeTable, demand: Demand) -> int:
         mask &= _rows_with_generic(table, kind, count)
     for port in demand.host_ports:
         if port in table.ports:
-            mask &= ~table.ports[port].held()
+            mask = without(mask, table.ports[port].held())
     if demand.max_per_node and demand.service_id in table.services:
-        mask &= ~table.services[demand.service_id].at_least(demand.max_per_node)
+        mask = without(mask, table.services[demand.service_id].at_least(demand.max_per_node))
     for driver in demand.volume_drivers:
         mask &= _rows_with_volume_driver(table, driver)
     if demand.log_driver:
@@ -113,20 +114,20 @@ def filters(table: NodeTable, demand: Demand) -> Iterator[tuple[Reason, int]]:
     for why, mask in table.refusing.items():
         yield Reason(FilterKind.NOT_ACCEPTING, why), mask
     if demand.nano_cpus:
-        yield CPU_REASON, present & ~table.cpu.fits(demand.nano_cpus)
+        yield CPU_REASON, without(present, table.cpu.fits(demand.nano_cpus))
     if demand.memory_bytes:
-        yield MEMORY_REASON, present & ~table.memory.fits(demand.memory_bytes)
+        yield MEMORY_REASON, without(present, table.memory.fits(demand.memory_bytes))
     for kind, count in demand.generic:
-        yield _generic_reason(kind), present & ~_rows_with_generic(table, kind, count)
+        yield _generic_reason(kind), without(present, _rows_with_generic(table, kind, count))
     for driver in demand.volume_drivers:
-        yield _volume_reason(driver), present & ~_rows_with_volume_driver(table, driver)
+        yield _volume_reason(driver), without(present, _rows_with_volume_driver(table, driver))
     if demand.log_driver:
         allowed = _rows_with_log_driver(table, demand.log_driver)
-        yield _log_reason(demand.log_driver), present & ~allowed
+        yield _log_reason(demand.log_driver), without(present, allowed)
     for constraint in demand.constraints:
-        yield _constraint_reason(constraint), present & ~rows_satisfying(table, constraint)
+        yield _constraint_reason(constraint), without(present, rows_satisfying(table, constraint))
     if demand.platforms:
-        yield _platform_reason(demand), present & ~_rows_of_platforms(table, demand)
+        yield _platform_reason(demand), without(present, _rows_of_platforms(table, demand))
     for port in demand.host_ports:
         tally = table.ports.get(port)
         yield _port_reason(port), 0 if tally is None else tally.held()
@@ -183,7 +184,7 @@ def rows_satisfying(table: NodeTable, constraint: Constraint) -> int:
         equal = table.rows_where(("node.ip", constraint.value), is_inside)
     else:
         equal = table.rows_equal(constraint.subject, constraint.value)
-    return equal if constraint.is_equal else table.present & ~equal
+    return equal if constraint.is_equal else without(table.present, equal)
 
 
 def _resource_reasons_at(

@@ -49,12 +49,13 @@ def place(table: NodeTable, demand: Demand, count: int) -> PlacementOutcome:
         and demand.strategy is PlacementStrategy.SPREAD
         and ranking.has_small_tree(table, demand)
     )
-    nodes = (_place_on_masks if on_masks else _place_on_vectors)(table, demand, count)
+    nodes = (place_on_masks if on_masks else place_on_vectors)(table, demand, count)
     missing = count - len(nodes)
     return PlacementOutcome(nodes, Unschedulable(demand, missing, table) if missing > 0 else None)
 
 
-def _place_on_masks(table: NodeTable, demand: Demand, count: int) -> list[NodeId]:
+def place_on_masks(table: NodeTable, demand: Demand, count: int) -> list[NodeId]:
+    """Place up to `count` tasks one rank at a time: quickest for few. Not for bin-packing."""
     nodes: list[NodeId] = []
     while len(nodes) < count:
         mask = candidates(table, demand)
@@ -72,7 +73,8 @@ def _place_on_masks(table: NodeTable, demand: Demand, count: int) -> list[NodeId
     return nodes
 
 
-def _place_on_vectors(table: NodeTable, demand: Demand, count: int) -> list[NodeId]:
+def place_on_vectors(table: NodeTable, demand: Demand, count: int) -> list[NodeId]:
+    """Place up to `count` tasks at once: quickest for many, and for any demand."""
     mask = candidates(table, demand) if count > 0 else 0
     if not mask:
         return []

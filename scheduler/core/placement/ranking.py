@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from berth.model.service import PlacementStrategy
-from scheduler.core.placement.bits import Rows, rows_in
+from scheduler.core.placement.bits import Rows, rows_in, without
 from scheduler.core.placement.columns import Ints
 from scheduler.core.placement.demand import Demand
 from scheduler.core.placement.table import NodeTable
@@ -75,7 +75,7 @@ def _emptiest_branches(table: NodeTable, demand: Demand, mask: int) -> int:
                 by_count[count] = by_count.get(count, 0) | tree.branch_mask(depth, branch)
         empty = mask
         for branches in by_count.values():
-            empty &= ~branches
+            empty = without(empty, branches)
         if empty:
             mask = empty
             continue
@@ -97,15 +97,38 @@ def _least_penalised(penalties: dict[int, int], mask: int) -> int:
 class Group:
     """Vectors over the candidates of a group, in the order of rows.
 
-    `room` is how many of the group a node can take, at least 1. `reserved` is None for spread.
+    `room` is how many of the group a node can take, at least 1.
     """
 
+    table: NodeTable
+    demand: Demand
     rows: Rows
     room: Ints
     failures: Ints
     of_service: Ints
     in_all: Ints
-    reserved: Floats | None
+
+    @property
+    def is_packed(self) -> bool:
+        """True for bin-packing, False for spread."""
+        return self.demand.strategy is PlacementStrategy.BINPACK
+
+    def reserved(self, nodes: Ints, nth: Ints | int = 0) -> Floats:
+        """Return what fraction of candidates `nodes` is reserved with `nth` tasks more on each.
+
+        It is the greater one of CPU and memory; a resource that a node does not offer counts as 0.
+        """
+        rows = self.rows[nodes]
+        fractions = np.zeros(len(rows), np.float64)
+        for amounts, asked in (
+            (self.table.cpu, self.demand.nano_cpus),
+            (self.table.memory, self.demand.memory_bytes),
+        ):
+            capacity = amounts.capacity.view[rows]
+            occupied = capacity - amounts.free.view[rows] + nth * asked
+            part = np.divide(occupied, capacity, out=np.zeros(len(rows)), where=capacity > 0)
+            np.maximum(fractions, part, out=fractions)
+        return fractions
 
 
 @dataclass(slots=True)
@@ -142,12 +165,13 @@ def _group(table: NodeTable, demand: Demand, mask: int, count: int) -> Group:
         dense[list(penalties)] = list(penalties.values())
         failures = dense[rows]
     return Group(
+        table=table,
+        demand=demand,
         rows=rows,
         room=_room(table, demand, rows, of_service, count),
         failures=failures,
         of_service=of_service,
         in_all=table.load.counts.view[rows],
-        reserved=_reserved(table, rows) if demand.strategy is PlacementStrategy.BINPACK else None,
     )
 
 
@@ -164,24 +188,13 @@ def _room(table: NodeTable, demand: Demand, rows: Rows, of_service: Ints, count:
     return room
 
 
-def _reserved(table: NodeTable, rows: Rows) -> Floats:
-    """Return the greater of the reserved fractions of CPU and memory; 0 where none is offered."""
-    fractions = np.zeros(len(rows), np.float64)
-    for amounts in (table.cpu, table.memory):
-        capacity = amounts.capacity.view[rows]
-        occupied = capacity - amounts.free.view[rows]
-        part = np.divide(occupied, capacity, out=np.zeros(len(rows)), where=capacity > 0)
-        np.maximum(fractions, part, out=fractions)
-    return fractions
-
-
 def _fill_nodes(group: Group, chosen: Rows, amount: int) -> Ints:
     """Spread or pack `amount` tasks over the `chosen` candidates, all of equal penalty."""
     room = group.room[chosen]
     if int(room.sum()) <= amount:
         return room
-    if group.reserved is not None:
-        order = np.lexsort((-group.in_all[chosen], -group.reserved[chosen]))
+    if group.is_packed:  # Who is first gets fuller, and so stays first until its room is used.
+        order = np.lexsort((-group.in_all[chosen], -group.reserved(chosen)))
         ordered = room[order]
         before = np.cumsum(ordered) - ordered
         taken = np.empty_like(room)
@@ -224,23 +237,70 @@ def _depths(table: NodeTable, demand: Demand, rows: Rows) -> list[Depth]:
 
 
 def _fill_tree(group: Group, depths: list[Depth], amount: int) -> Ints:
-    """Fill with spread preferences: bound each node's tasks, then sort these units by rank."""
-    quota, branches = _quotas(group, depths, amount)
-    if group.reserved is None:
-        bound = _bounds_of_spread(group, branches, quota)
-        nodes = np.repeat(np.arange(len(bound)), bound)
-        nth = np.arange(len(nodes)) - np.repeat(np.cumsum(bound) - bound, bound)
-        rank = (group.in_all[nodes] + nth, group.of_service[nodes] + nth, group.failures[nodes])
-        nodes = nodes[np.lexsort((nodes, *rank))]
+    """Fill with spread preferences: bound each node's tasks, then sort these units by rank.
+
+    Within a deepest branch the order of units is settled first; their places there make the figure
+    of that depth, whose ties are broken by the rank that the node has at that moment; then the same
+    one depth up, where the order found so far breaks the ties.
+    """
+    nodes, nth = (_packed_units if group.is_packed else _spread_units)(group, depths, amount)
+    in_all = group.in_all[nodes] + nth
+    rank: tuple[NDArray[np.generic], ...]
+    if group.is_packed:
+        rank = (nodes, -in_all, -group.reserved(nodes, nth), group.failures[nodes])
     else:
-        order = np.lexsort((-group.in_all, -group.reserved, group.failures))
-        bound = _bounds_of_packing(group.room, order, branches, quota)
-        nodes = np.repeat(order, bound[order])
-    for depth in reversed(depths):
-        branches = depth.branches[nodes]
-        key = depth.tasks[branches] + _place_within(branches)
-        nodes = nodes[np.argsort(key, kind="stable")]
-    return np.bincount(nodes[:amount], minlength=len(bound)).astype(np.int64)
+        rank = (nodes, in_all, group.of_service[nodes] + nth, group.failures[nodes])
+        order = np.lexsort(rank)
+        nodes, rank = nodes[order], tuple(key[order] for key in rank)
+    nodes = nodes[np.lexsort((*rank, _figures(depths[-1], nodes)))]
+    for depth in reversed(depths[:-1]):
+        nodes = nodes[np.argsort(_figures(depth, nodes), kind="stable")]
+    return np.bincount(nodes[:amount], minlength=len(group.rows)).astype(np.int64)
+
+
+def _figures(depth: Depth, nodes: Ints) -> Ints:
+    """Return, per unit, the tasks of its branch when its turn comes, units being in their order."""
+    branches = depth.branches[nodes]
+    order = np.argsort(branches, kind="stable")
+    ordered = branches[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 1))
+    lengths = np.diff(starts, append=len(ordered))
+    places = np.empty_like(order)
+    places[order] = np.arange(len(ordered)) - np.repeat(starts, lengths)
+    return depth.tasks[branches] + places
+
+
+def _spread_units(group: Group, depths: list[Depth], amount: int) -> tuple[Ints, Ints]:
+    """Return the units that may be filled, as candidates and which task of theirs; any order."""
+    quota, branches = _quotas(group, depths, amount)
+    bound = np.zeros(len(group.rows), np.int64)
+    for failures in np.unique(group.failures).tolist():
+        alike = np.flatnonzero(group.failures == failures)
+        counts, room, branch = group.of_service[alike], group.room[alike], branches[alike]
+        level = _levels(branch, counts, room, quota)
+        bound[alike] = np.clip(level[branch] - counts, 0, room)
+        quota = np.maximum(quota - _sums(branch, room, len(quota)), 0)
+    return _units(np.arange(len(bound)), bound)
+
+
+def _packed_units(group: Group, depths: list[Depth], amount: int) -> tuple[Ints, Ints]:
+    """Return the units that may be filled, in the order in which a branch is filled."""
+    quota, branches = _quotas(group, depths, amount)
+    everyone = np.arange(len(group.rows))
+    order = np.lexsort((-group.in_all, -group.reserved(everyone), group.failures))
+    by_branch = order[np.argsort(branches[order], kind="stable")]
+    branch, room = branches[by_branch], group.room[by_branch]
+    before = np.cumsum(room) - room
+    first = np.searchsorted(branch, np.arange(len(quota)))  # Every branch has a candidate.
+    bound = np.empty_like(room)
+    bound[by_branch] = np.clip(quota[branch] - (before - before[first][branch]), 0, room)
+    return _units(order, bound[order])
+
+
+def _units(nodes: Ints, bound: Ints) -> tuple[Ints, Ints]:
+    """Repeat each node as often as its bound says, and number its repetitions from 0."""
+    nth = np.arange(int(bound.sum())) - np.repeat(np.cumsum(bound) - bound, bound)
+    return np.repeat(nodes, bound), nth
 
 
 def _quotas(group: Group, depths: list[Depth], amount: int) -> tuple[Ints, Ints]:
@@ -260,29 +320,6 @@ def _quotas(group: Group, depths: list[Depth], amount: int) -> tuple[Ints, Ints]
     return quota, parents
 
 
-def _bounds_of_packing(room: Ints, order: Ints, branches: Ints, quota: Ints) -> Ints:
-    """Return what each candidate gets when its branch gets its whole quota, filled in `order`."""
-    by_branch = order[np.argsort(branches[order], kind="stable")]
-    branch, ordered = branches[by_branch], room[by_branch]
-    before = np.cumsum(ordered) - ordered
-    first = np.searchsorted(branch, np.arange(len(quota)))  # Every branch has a candidate.
-    bound = np.empty_like(room)
-    bound[by_branch] = np.clip(quota[branch] - (before - before[first][branch]), 0, ordered)
-    return bound
-
-
-def _bounds_of_spread(group: Group, branches: Ints, quota: Ints) -> Ints:
-    """Return an upper bound of what each candidate gets when its branch gets its whole quota."""
-    bound = np.zeros(len(group.rows), np.int64)
-    for failures in np.unique(group.failures).tolist():
-        alike = np.flatnonzero(group.failures == failures)
-        counts, room, branch = group.of_service[alike], group.room[alike], branches[alike]
-        level = _levels(branch, counts, room, quota)
-        bound[alike] = np.clip(level[branch] - counts, 0, room)
-        quota = np.maximum(quota - _sums(branch, room, len(quota)), 0)
-    return bound
-
-
 def _levels(segment: Ints, counts: Ints, room: Ints, quota: Ints) -> Ints:
     """Return, per segment, the least level up to which its members can take its quota."""
     low = np.full(len(quota), int(counts.min()), np.int64)
@@ -298,14 +335,3 @@ def _levels(segment: Ints, counts: Ints, room: Ints, quota: Ints) -> Ints:
 
 def _sums(segment: Ints, amounts: Ints, segments: int) -> Ints:
     return np.bincount(segment, weights=amounts, minlength=segments).astype(np.int64)
-
-
-def _place_within(branches: Ints) -> Ints:
-    """Return, per unit, how many units of the same branch come before it."""
-    order = np.argsort(branches, kind="stable")
-    ordered = branches[order]
-    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 1))
-    lengths = np.diff(starts, append=len(ordered))
-    places = np.empty_like(order)
-    places[order] = np.arange(len(ordered)) - np.repeat(starts, lengths)
-    return places

@@ -20,7 +20,7 @@ import numpy as np
 
 from berth.model.ids import NodeId, ServiceId
 from berth.model.node import Node
-from scheduler.core.placement.bits import Rows, rows_in
+from scheduler.core.placement.bits import Rows, rows_in, without
 from scheduler.core.placement.columns import (
     AmountColumn,
     Ints,
@@ -205,7 +205,7 @@ class NodeTable:
             return
         self._why[row] = why_not
         self.refusing[why_not] = self.refusing.get(why_not, 0) | bit
-        self.accepting &= ~bit
+        self.accepting = without(self.accepting, bit)
 
     def why_refusing(self, row: int) -> str | None:
         """Return why a row accepts no tasks, None when it does."""
