@@ -1,0 +1,47 @@
+"""Finished tasks: what is kept of a task that ended, and how much of it.
+
+Swarm's rule: per slot the newest `limit` are kept, more where a restart policy must count further.
+"""
+
+from collections.abc import Sequence
+
+from berth.model.defaults import effective_restart
+from berth.model.service import RestartPolicy
+from berth.model.task import END_STATES_BY_ITSELF, FinishedTask, Task
+
+
+def finished_from(task: Task) -> FinishedTask:
+    """Return the history entry of an ended task."""
+    assert task.observed.is_terminal
+    status = task.status
+    measured = 0.0
+    if task.running_since is not None:
+        measured = max(task.observed_since - task.running_since, 0.0)
+    return FinishedTask(
+        id=task.id,
+        slot=task.slot,
+        home=task.home,
+        attempt=task.attempt,
+        template_version=task.template_version,
+        node_id=task.node_id,
+        state=task.observed,
+        desired=task.desired,
+        created_at=task.created_at,
+        finished_at=task.observed_at,
+        ran_s=max(measured, status.ran_s if status else 0.0),
+        exit_code=status.exit_code if status else None,
+        message=status.message if status else "",
+        error=(status.error if status else "") or task.reason,
+        container_id=status.container_id if status else "",
+        counts_as_restart=task.is_wanted and task.observed in END_STATES_BY_ITSELF,
+    )
+
+
+def entries_to_keep(limit: int, policy: RestartPolicy) -> int:
+    """Return how many finished tasks of a slot are kept, at least one."""
+    return max(limit, effective_restart(policy).max_attempts + 1, 1)
+
+
+def trim(history: Sequence[FinishedTask], keep: int) -> list[FinishedTask]:
+    """Return the newest `keep` entries."""
+    return list(history[-keep:])

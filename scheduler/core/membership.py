@@ -1,0 +1,243 @@
+"""Nodes come, tell, go silent, return, flap and leave.
+
+Duty: fold what agents say, and what they fail to say, into the state, and mark what must be looked
+at again. The verdicts on silence are `liveness`'s. Not here: replacing tasks (reconcile).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from berth.model.ids import NodeId, SessionId
+from berth.model.instant import NEVER, Instant, Timestamp, after, remaining_s
+from berth.model.node import Availability, Node, NodeDescription, NodeState
+from berth.model.task import Task, TaskState, TaskStatus
+from scheduler.core import liveness
+from scheduler.core.placement.place import global_candidates
+from scheduler.core.state import LeaderState, Now, slot_of
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What a joining agent told of itself."""
+
+    node: NodeId
+    session: SessionId
+    boot_id: str
+    description: NodeDescription
+    statuses: tuple[TaskStatus, ...]
+
+
+def join(state: LeaderState, hello: Joined, now: Now) -> None:
+    """Begin a session: the node is READY from here on, whatever it was before."""
+    patience = liveness.patience_s(state.cluster.settings, len(state.nodes))
+    state.liveness[hello.node] = liveness.joined(
+        hello.session, hello.boot_id, now.instant, patience
+    )
+    known = state.nodes.get(hello.node)
+    if known is None:
+        node = Node(
+            id=hello.node,
+            description=hello.description,
+            state=NodeState.READY,
+            created_at=now.timestamp,
+            updated_at=now.timestamp,
+        )
+    else:
+        node = replace(
+            known, state=NodeState.READY, down_since=None, message="", lost_at=known.lost_at
+        )
+        if node.description != hello.description:
+            node = replace(node, description=hello.description)
+    put_node(state, node, now, save=node != known and _is_worth_saving(known, node))
+    report(state, hello.node, hello.session, hello.statuses, now)
+
+
+def _is_worth_saving(known: Node | None, node: Node) -> bool:
+    # Ready, unknown and disconnected come and go with sessions; only DOWN must outlive a leader.
+    return known is None or replace(known, state=node.state, message="") != node
+
+
+def describe(state: LeaderState, node: NodeId, description: NodeDescription, now: Now) -> None:
+    """Take over facts that changed while the agent is connected."""
+    known = state.nodes[node]
+    if known.description != description:
+        put_node(state, replace(known, description=description), now)
+
+
+def hear(state: LeaderState, node: NodeId, session: SessionId, now: Instant) -> bool:
+    """Note that a session is alive; False when it is not the node's session any more."""
+    known = state.liveness.get(node)
+    if known is None or known.session != session:
+        return False
+    patience = liveness.patience_s(state.cluster.settings, len(state.nodes))
+    state.liveness[node] = liveness.heard(known, session, now, patience)
+    return True
+
+
+def report(
+    state: LeaderState,
+    node: NodeId,
+    session: SessionId,
+    statuses: Iterable[TaskStatus],
+    now: Now,
+) -> None:
+    """Fold in what an agent observed; of tasks that are not on its node it has nothing to say."""
+    if not hear(state, node, session, now.instant):
+        return
+    on_node = state.node_tasks.get(node, {})
+    for status in statuses:
+        task = on_node.get(status.task_id)
+        if task is not None:
+            state.observe(task, status, now)
+        elif status.state.is_terminal:
+            # Recorded already; the agent missed that it may forget it.
+            state.forgotten.setdefault(node, []).append(status.task_id)
+
+
+def leave(
+    state: LeaderState, node: NodeId, session: SessionId, now: Now, *, is_planned: bool
+) -> None:
+    """Fold in the end of a session's stream; `is_planned` after the agent's goodbye."""
+    known = state.liveness.get(node)
+    if known is None or known.session != session:
+        return
+    settings = state.cluster.settings
+    allowance_s = settings.agent_restart_grace_s if is_planned else 0.0
+    allowance_s = max(allowance_s, settings.lost_after_s)
+    state.liveness[node] = liveness.disconnected(known, session, now.instant, allowance_s)
+    message = "the agent is restarting" if is_planned else "the agent's connection broke"
+    changed = replace(state.nodes[node], state=NodeState.DISCONNECTED, message=message)
+    put_node(state, changed, now, save=False)
+
+
+def expire(state: LeaderState, now: Now) -> list[NodeId]:
+    """Declare lost every node whose deadline has passed; return them."""
+    lost = []
+    for node_id in sorted(state.liveness):
+        before = state.liveness[node_id]
+        verdict = liveness.expired(before, now.instant)
+        if verdict is before:
+            continue
+        state.liveness[node_id] = verdict
+        silent_s = now.instant - before.heard_at
+        recent = _recent(state.nodes[node_id].lost_at, now.timestamp)
+        node = replace(
+            state.nodes[node_id],
+            state=NodeState.DOWN,
+            message=f"not heard for {silent_s:.1f} s",
+            down_since=now.timestamp,
+            lost_at=(*recent, now.timestamp),
+        )
+        put_node(state, node, now)
+        lost.append(node_id)
+    return lost
+
+
+def postpone(state: LeaderState, pause_s: float) -> None:
+    """Move all deadlines by a pause of the leader's own."""
+    for node_id, known in state.liveness.items():
+        state.liveness[node_id] = liveness.postponed(known, pause_s)
+
+
+def next_deadline(state: LeaderState) -> Instant:
+    """Return when `expire` must be called next."""
+    return min((known.deadline for known in state.liveness.values()), default=NEVER)
+
+
+def orphan(state: LeaderState, now: Now) -> list[NodeId]:
+    """Give up the tasks of nodes that have been down for `orphan_after_s`; return these nodes.
+
+    The age is that of the stored time stamp, clamped, so that the timer survives its leader.
+    """
+    delay_s = state.cluster.settings.orphan_after_s
+    given_up = []
+    for node_id in sorted(state.nodes):
+        node = state.nodes[node_id]
+        if node.down_since is None or not state.node_tasks.get(node_id):
+            continue
+        if remaining_s(node.down_since, delay_s, now.timestamp) > 0:
+            continue
+        for task in list(state.node_tasks[node_id].values()):
+            orphan_task(state, task, now, f"its node has been down for {delay_s / 3600:g} h")
+        given_up.append(node_id)
+    return given_up
+
+
+def orphan_task(state: LeaderState, task: Task, now: Now, reason: str) -> None:
+    """End a task whose node will not tell of it any more."""
+    status = TaskStatus(task.id, TaskState.ORPHANED, error=reason)
+    state.observe(task, status, now)
+
+
+def put_node(state: LeaderState, node: Node, now: Now, *, save: bool = True) -> None:
+    """Store a node and mark every slot that the change may concern."""
+    known = state.nodes.get(node.id)
+    hold_s = _hold_s(node, now.timestamp)
+    accepting, why_not = _accepts(node, hold_s)
+    if node.state is NodeState.READY and hold_s > 0:
+        node = replace(node, message=why_not)
+        state.flapping[node.id] = after(now.instant, hold_s)
+    if save:
+        node = replace(node, updated_at=now.timestamp)
+    state.put_node(node, accepting=accepting, why_not=why_not, save=save)
+    for task in state.node_tasks[node.id].values():
+        state.mark_slot(task.service_id, slot_of(task))
+    facts_changed = (
+        known is None or known.spec != node.spec or known.description != node.description
+    )
+    if facts_changed:
+        check_places(state, node.id)
+    for service in state.services.values():
+        if service.record.is_global and (facts_changed or node.state is not NodeState.DOWN):
+            state.mark_all(service)
+
+
+def release_flapping(state: LeaderState, now: Now) -> None:
+    """Let nodes take tasks again whose holding time is over."""
+    for node_id in [n for n, until in sorted(state.flapping.items()) if until <= now.instant]:
+        del state.flapping[node_id]
+        node = state.nodes.get(node_id)
+        if node is not None and node.state is NodeState.READY:
+            put_node(state, replace(node, message=""), now, save=False)
+
+
+def check_places(state: LeaderState, node: NodeId) -> None:
+    """Note which tasks of a node no longer satisfy their service's placement constraints."""
+    tasks = list(state.node_tasks.get(node, {}).values())
+    suits: dict[object, bool] = {}
+    for task in tasks:
+        service = state.services[task.service_id]
+        if service.record.is_global:
+            continue
+        demand = service.demand(service.record.template_version)
+        if demand not in suits:
+            suits[demand] = node in set(global_candidates(state.table, demand))
+        if suits[demand]:
+            service.misplaced.discard(task.id)
+        else:
+            service.misplaced.add(task.id)
+        state.mark_slot(task.service_id, slot_of(task))
+
+
+def _recent(lost_at: tuple[Timestamp, ...], now: Timestamp) -> tuple[Timestamp, ...]:
+    return tuple(at for at in lost_at if 0 <= now - at < liveness.FLAP_WINDOW_S)
+
+
+def _hold_s(node: Node, now: Timestamp) -> float:
+    recent = _recent(node.lost_at, now)
+    if not recent:
+        return 0.0
+    hold_s = liveness.flap_hold_s(len(recent))
+    return remaining_s(recent[-1], hold_s, now) if hold_s else 0.0
+
+
+def _accepts(node: Node, hold_s: float) -> tuple[bool, str]:
+    if node.state is not NodeState.READY:
+        return False, node.state.value
+    if node.spec.availability is Availability.DRAIN:
+        return False, "draining"
+    if node.spec.availability is Availability.PAUSE:
+        return False, "paused"
+    if hold_s > 0:
+        return False, "flapping"
+    return True, ""

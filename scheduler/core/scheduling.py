@@ -1,0 +1,146 @@
+"""Give waiting tasks a node: the pass between supervision and placement.
+
+Duty: group what waits, ask the placement engine, bind what was placed, and leave the rest waiting
+with its reason. Freed capacity, a returning node or a changed label raise the table's `relief`;
+then, and only then, everything that waits is tried again.
+
+A replacement whose predecessor still holds its place is placed as if that one did not count; when
+it fits nowhere so, it takes over the predecessor's own place: a stop-first update needs no spare
+capacity. A start-first replacement that fits nowhere falls back to the same (it would wait for
+ever, for instance for its own host port).
+"""
+
+from berth.model.instant import Instant
+from berth.model.task import Task, TaskState
+from scheduler.core.placement.place import place, place_on, why_not
+from scheduler.core.state import LeaderState, Now, ServiceState, slot_of
+
+FAILURE_WINDOW_S = 300.0
+"""Failures of a service on a node count against that node for this long (swarmkit's figure)."""
+
+
+def schedule(state: LeaderState, now: Now, budget: int) -> int:
+    """Place up to about `budget` waiting tasks; return how many were placed.
+
+    Services whose tasks fit nowhere stay waiting and are not tried again until something is freed.
+    """
+    everyone = state.table.relief != state.relief_tried
+    services = list(state.waiting_services) if everyone else list(state.newly_waiting)
+    placed = 0
+    for service_id in services:
+        if placed >= budget:
+            return placed
+        state.newly_waiting.pop(service_id, None)
+        service = state.services.get(service_id)
+        if service is None or not service.waiting:
+            state.waiting_services.pop(service_id, None)
+            continue
+        placed += _schedule_service(state, service, now, budget - placed)
+        if len(service.waiting) and placed >= budget:
+            state.newly_waiting[service_id] = None
+            return placed
+    state.relief_tried = state.table.relief
+    return placed
+
+
+def _schedule_service(state: LeaderState, service: ServiceState, now: Now, budget: int) -> int:
+    _feed_penalties(state, service, now.instant)
+    groups: dict[int, list[Task]] = {}
+    placed = 0
+    for task in list(service.waiting.values()):
+        predecessor = _predecessor(service, task)
+        if task.home is not None:
+            placed += _place_at_home(state, service, task, predecessor, now)
+        elif predecessor is not None:
+            placed += _place_replacement(state, service, task, predecessor, now)
+        else:
+            groups.setdefault(task.template_version, []).append(task)
+    for version, tasks in groups.items():
+        outcome = place(state.table, service.demand(version), min(len(tasks), budget))
+        for task, node in zip(tasks, outcome.nodes, strict=False):
+            state.bind(service, task, node, now)
+        placed += len(outcome.nodes)
+    if not service.waiting:
+        state.waiting_services.pop(service.record.id, None)
+    return placed
+
+
+def _predecessor(service: ServiceState, task: Task) -> Task | None:
+    """Return the placed task that `task` is to replace, while that one is still wanted."""
+    for other in service.slots[slot_of(task)]:
+        if other is not task and other.node_id is not None and other.is_wanted:
+            return other
+    return None
+
+
+def _place_at_home(
+    state: LeaderState, service: ServiceState, task: Task, predecessor: Task | None, now: Now
+) -> int:
+    assert task.home is not None
+    demand = service.demand(task.template_version)
+    credit = None
+    if predecessor is not None and predecessor.is_alive:
+        credit = service.demand(predecessor.template_version)
+    reasons = place_on(state.table, task.home, demand)
+    if reasons and credit is not None:
+        reasons = place_on(state.table, task.home, demand, credit=credit)
+        if not reasons and task.desired == TaskState.RUNNING:
+            _fall_back(task)
+    if reasons:
+        task.reason = "; ".join(str(reason) for reason in reasons)
+        return 0
+    state.bind(service, task, task.home, now, reuse=predecessor.granted if predecessor else ())
+    return 1
+
+
+def _place_replacement(
+    state: LeaderState, service: ServiceState, task: Task, old: Task, now: Now
+) -> int:
+    assert old.node_id is not None
+    demand = service.demand(task.template_version)
+    credit = service.demand(old.template_version)
+    is_leaving = slot_of(task) in service.in_phase("leaving") or not _may_stay(state, old)
+    if not old.is_alive:
+        return _place_anywhere(state, service, task, now)
+    state.table.uncount(old.node_id, credit)
+    placed = _place_anywhere(state, service, task, now)
+    state.table.count(old.node_id, credit)
+    if placed or is_leaving:
+        return placed
+    if why_not(state.table, old.node_id, demand, credit=credit):
+        return 0
+    if task.desired == TaskState.RUNNING:
+        _fall_back(task)
+    assert not place_on(state.table, old.node_id, demand, credit=credit)
+    state.bind(service, task, old.node_id, now, reuse=old.granted)
+    return 1
+
+
+def _may_stay(state: LeaderState, task: Task) -> bool:
+    assert task.node_id is not None
+    return state.nodes[task.node_id].spec.availability == "active"
+
+
+def _place_anywhere(state: LeaderState, service: ServiceState, task: Task, now: Now) -> int:
+    outcome = place(state.table, service.demand(task.template_version), 1)
+    if not outcome.nodes:
+        return 0
+    state.bind(service, task, outcome.nodes[0], now)
+    return 1
+
+
+def _fall_back(task: Task) -> None:
+    """Turn a start-first replacement that was never told to anyone into a stop-first one."""
+    assert task.node_id is None
+    task.desired = TaskState.READY
+
+
+def _feed_penalties(state: LeaderState, service: ServiceState, now: Instant) -> None:
+    """Tell the table where the service failed lately, so that it goes elsewhere first."""
+    for node in list(service.failures_by_node):
+        recent = [at for at in service.failures_by_node[node] if now - at < FAILURE_WINDOW_S]
+        state.table.set_penalty(service.record.id, node, len(recent))
+        if recent:
+            service.failures_by_node[node] = recent
+        else:
+            del service.failures_by_node[node]

@@ -1,0 +1,481 @@
+"""The leader's whole memory, and the only functions that change it.
+
+Duty: hold services, tasks and nodes with their indexes, and keep four things in step with every
+change: the placement table (what is occupied), the documents that must be written again
+(`unsaved`), what agents must be told (`untold`), and which slots must be looked at again (`dirty`).
+Not here: deciding anything (reconcile, rollout, liveness), I/O (scheduler.leader).
+
+Sized for a million tasks: everything is indexed and changed in place; a plan sees one slot or one
+service, never a copy of the cluster.
+
+Invariants (`validate`): a task is in `tasks`, in its slot, and, once placed, in `node_tasks`,
+exactly once each; it occupies its node in the table from placement until it has ended.
+"""
+
+import zlib
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+from berth.model.cluster import ClusterSettings
+from berth.model.ids import ClusterId, NodeId, ServiceId, TaskId, task_id
+from berth.model.instant import NO_TIME, Instant, Timestamp, after
+from berth.model.node import Node
+from berth.model.task import FinishedTask, Task, TaskState, TaskStatus
+from scheduler.core.history import entries_to_keep, finished_from, trim
+from scheduler.core.liveness import NodeLiveness
+from scheduler.core.placement.demand import Demand, compile_demand
+from scheduler.core.placement.table import NodeTable
+from scheduler.core.service_record import ServiceRecord, prune_templates
+
+SlotKey = int | NodeId
+"""A slot number of a replicated service, or the node that is a global service's slot."""
+
+STORY_LENGTH = 256
+_SLOTS_PER_SHARD = 256
+_GLOBAL_SHARDS = 16
+
+
+def history_shard(slot: SlotKey) -> int:
+    """Return which history document holds `slot`, so that no document grows without bound."""
+    if isinstance(slot, int):
+        return (slot - 1) // _SLOTS_PER_SHARD
+    return zlib.crc32(slot.encode()) % _GLOBAL_SHARDS
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """One reading of both clocks, passed through a whole turn."""
+
+    instant: Instant
+    timestamp: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRecord:
+    """The cluster itself: identity and settings."""
+
+    id: ClusterId
+    settings: ClusterSettings = field(default_factory=ClusterSettings)
+    version: int = 1
+    created_at: Timestamp = NO_TIME
+
+
+@dataclass(slots=True, eq=False)
+class ServiceState:
+    """A service in memory: its record, its tasks by slot, and the notes of the reconciler.
+
+    `phases` says of each slot how it stands (scheduler.core.reconcile); `begun` are the slots that
+    the running rollout has worked on. Both are derived, and found again after a take-over.
+    """
+
+    record: ServiceRecord
+    slots: dict[SlotKey, list[Task]] = field(default_factory=dict)
+    history: dict[SlotKey, list[FinishedTask]] = field(default_factory=dict)
+    dirty_slots: set[SlotKey] = field(default_factory=set)
+    is_all_dirty: bool = True
+    phases: dict[SlotKey, str] = field(default_factory=dict)
+    slots_by_phase: dict[str, set[SlotKey]] = field(default_factory=dict)
+    begun: set[SlotKey] = field(default_factory=set)
+    failed: set[SlotKey] = field(default_factory=set)
+    """Slots in which a task of the running rollout failed; it does not wait for them."""
+    closing: set[SlotKey] = field(default_factory=set)
+    """Slots that are not wanted any more and still have tasks."""
+    misplaced: set[TaskId] = field(default_factory=set)
+    """Tasks whose node no longer satisfies the placement constraints."""
+    failures_by_node: dict[NodeId, list[Instant]] = field(default_factory=dict)
+    is_fresh: bool = True
+    """True until the first plan after a take-over, which must find out what was under way."""
+    waiting: dict[TaskId, Task] = field(default_factory=dict)
+    running: int = 0
+    story: deque[tuple[Timestamp, SlotKey, int, str]] = field(
+        default_factory=lambda: deque(maxlen=STORY_LENGTH)
+    )
+    _demands: dict[int, Demand] = field(default_factory=dict)
+
+    def demand(self, template_version: int) -> Demand:
+        """Return what a task of that template needs, compiled once."""
+        demand = self._demands.get(template_version)
+        if demand is None:
+            template = self.record.templates[template_version]
+            demand = compile_demand(self.record.id, template.task, template.endpoint)
+            self._demands[template_version] = demand
+        return demand
+
+    def set_phase(self, slot: SlotKey, phase: str | None) -> None:
+        """Note how `slot` stands; None forgets it."""
+        old = self.phases.get(slot)
+        if old == phase:
+            return
+        if old is not None:
+            self.slots_by_phase[old].discard(slot)
+        if phase is None:
+            del self.phases[slot]
+        else:
+            self.phases[slot] = phase
+            self.slots_by_phase.setdefault(phase, set()).add(slot)
+
+    def in_phase(self, phase: str) -> set[SlotKey]:
+        """Return the slots that stand at `phase`."""
+        return self.slots_by_phase.get(phase, set())
+
+    def next_attempt(self, slot: SlotKey) -> int:
+        """Return the attempt that the next task of `slot` shall have."""
+        used = self.record.attempt_floor
+        if tasks := self.slots.get(slot):
+            used = max(used, tasks[-1].attempt)
+        if finished := self.history.get(slot):
+            used = max(used, finished[-1].attempt)
+        return used + 1
+
+
+@dataclass(slots=True)
+class Unsaved:
+    """Which documents differ from the store."""
+
+    services: dict[ServiceId, None] = field(default_factory=dict)
+    history: dict[tuple[ServiceId, int], None] = field(default_factory=dict)
+    nodes: dict[NodeId, None] = field(default_factory=dict)
+    placements: dict[NodeId, None] = field(default_factory=dict)
+    cluster: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.services or self.history or self.nodes or self.placements or self.cluster)
+
+
+class LeaderState:
+    """See the module. Readers may look at every attribute; only methods here change them."""
+
+    def __init__(self, cluster: ClusterRecord) -> None:
+        self.cluster = cluster
+        self.services: dict[ServiceId, ServiceState] = {}
+        self.names: dict[str, ServiceId] = {}
+        self.tasks: dict[TaskId, Task] = {}
+        self.nodes: dict[NodeId, Node] = {}
+        self.node_tasks: dict[NodeId, dict[TaskId, Task]] = {}
+        self.liveness: dict[NodeId, NodeLiveness] = {}
+        self.table = NodeTable()
+        self.dirty: dict[ServiceId, None] = {}
+        self.unsaved = Unsaved()
+        self.untold: dict[NodeId, dict[TaskId, Task]] = {}
+        self.forgotten: dict[NodeId, list[TaskId]] = {}
+        self.waiting_services: dict[ServiceId, None] = {}
+        self.newly_waiting: dict[ServiceId, None] = {}
+        self.relief_tried = -1
+        """The table's `relief` when everything that waits was last tried."""
+        self.flapping: dict[NodeId, Instant] = {}
+        """Until when nodes that were lost too often lately get no new tasks."""
+
+    # -- services ---------------------------------------------------------------------------------
+
+    def put_service(self, record: ServiceRecord) -> ServiceState:
+        """Add a service, or replace its record; all of its slots are looked at again."""
+        service = self.services.get(record.id)
+        if service is None:
+            service = self.services[record.id] = ServiceState(record)
+            service.is_fresh = False
+        else:
+            service.record = record
+        if record.is_removing:
+            if self.names.get(record.spec.name) == record.id:
+                del self.names[record.spec.name]
+        else:
+            self.names[record.spec.name] = record.id
+        service.is_all_dirty = True
+        self.dirty[record.id] = None
+        self.unsaved.services[record.id] = None
+        return service
+
+    def amend_service(self, record: ServiceRecord) -> None:
+        """Replace a record whose tasks are unaffected (rollout progress, floor, templates)."""
+        self.services[record.id].record = record
+        self.unsaved.services[record.id] = None
+
+    def drop_service(self, service: ServiceState) -> None:
+        """Forget a service that has no tasks left."""
+        assert not service.slots, f"service {service.record.id} still has tasks"
+        for slot in list(service.history):
+            self.close_slot(service, slot)
+        del self.services[service.record.id]
+        self.dirty.pop(service.record.id, None)
+        self.unsaved.services[service.record.id] = None
+
+    def mark_slot(self, service: ServiceId, slot: SlotKey) -> None:
+        """Have one slot looked at again."""
+        self.services[service].dirty_slots.add(slot)
+        self.dirty[service] = None
+
+    def mark_all(self, service: ServiceState) -> None:
+        """Have every slot of a service looked at again."""
+        service.is_all_dirty = True
+        self.dirty[service.record.id] = None
+
+    def close_slot(self, service: ServiceState, slot: SlotKey) -> None:
+        """Forget a slot that is no longer wanted and has no tasks left."""
+        finished = service.history.pop(slot, None)
+        if finished:
+            self.unsaved.history[service.record.id, history_shard(slot)] = None
+            self._raise_floor(service, finished[-1].attempt)
+        service.slots.pop(slot, None)
+        service.begun.discard(slot)
+        service.failed.discard(slot)
+        service.closing.discard(slot)
+        service.set_phase(slot, None)
+
+    def _raise_floor(self, service: ServiceState, attempt: int) -> None:
+        if attempt > service.record.attempt_floor:
+            self.amend_service(replace(service.record, attempt_floor=attempt))
+
+    # -- tasks ------------------------------------------------------------------------------------
+
+    def add_task(
+        self,
+        service: ServiceState,
+        slot: SlotKey,
+        template_version: int,
+        desired: TaskState,
+        now: Now,
+    ) -> Task:
+        """Add a task that waits for a place."""
+        home = None if isinstance(slot, int) else slot
+        number = slot if isinstance(slot, int) else 0
+        attempt = service.next_attempt(slot)
+        task = Task(
+            id=task_id(service.record.id, number, home, attempt),
+            service_id=service.record.id,
+            slot=number,
+            home=home,
+            attempt=attempt,
+            template_version=template_version,
+            desired=desired,
+            created_at=now.timestamp,
+            observed_since=now.instant,
+            observed_at=now.timestamp,
+        )
+        self.load_task(service, task)
+        service.waiting[task.id] = task
+        self.waiting_services[service.record.id] = None
+        self.newly_waiting[service.record.id] = None
+        return task
+
+    def load_task(self, service: ServiceState, task: Task) -> None:
+        """Index a task; one that is placed occupies its node."""
+        assert task.id not in self.tasks, f"task {task.id} exists"
+        self.tasks[task.id] = task
+        service.slots.setdefault(slot_of(task), []).append(task)
+        if task.node_id is not None:
+            self.node_tasks.setdefault(task.node_id, {})[task.id] = task
+            if task.is_alive:
+                self.table.occupy(
+                    task.node_id, service.demand(task.template_version), counted=task.is_wanted
+                )
+                if task.granted:
+                    self.table.adopt_generic(task.node_id, task.granted)
+                if task.observed == TaskState.RUNNING:
+                    service.running += 1
+
+    def bind(
+        self,
+        service: ServiceState,
+        task: Task,
+        node: NodeId,
+        now: Now,
+        reuse: tuple[tuple[str, tuple[str, ...]], ...] = (),
+    ) -> None:
+        """Give a waiting task its node, which the placement has occupied in the table already.
+
+        Args:
+            service: the task's service.
+            task: it waits.
+            node: where it goes.
+            now: this turn's time.
+            reuse: generic resources of a predecessor that is about to leave this very node.
+        """
+        demand = service.demand(task.template_version)
+        service.waiting.pop(task.id, None)
+        task.node_id = node
+        task.reason = ""
+        task.observed = TaskState.ASSIGNED
+        task.observed_since = now.instant
+        task.observed_at = now.timestamp
+        if demand.generic:
+            task.granted = self.table.grant_generic(node, demand, reuse=reuse)
+        self.node_tasks.setdefault(node, {})[task.id] = task
+        self._tell(task)
+        self.tell_story(service, task, now, f"assigned to {node}")
+
+    def set_desired(self, task: Task, desired: TaskState, now: Now, reason: str = "") -> None:
+        """Raise what is wanted of a task; lower or equal wishes change nothing."""
+        if desired <= task.desired:
+            return
+        service = self.services[task.service_id]
+        was_wanted = task.is_wanted
+        task.desired = desired
+        if reason:
+            task.reason = reason
+        if desired > TaskState.COMPLETE:
+            task.stop_since = task.stop_since or now.instant
+            if task.node_id is None:
+                self.drop_task(task)
+                return
+            if was_wanted and task.is_alive:
+                self.table.uncount(task.node_id, service.demand(task.template_version))
+        self._tell(task)
+        self.mark_slot(task.service_id, slot_of(task))
+        self.tell_story(service, task, now, f"{desired.name.lower()} wanted: {reason or 'planned'}")
+
+    def observe(self, task: Task, status: TaskStatus, now: Now) -> bool:
+        """Fold an agent's report into a task; returns whether its state rose.
+
+        A report of an equal state refreshes the message only; a lower one is late and ignored.
+        """
+        if status.state < task.observed or task.observed.is_terminal:
+            return False
+        before = task.observed
+        task.status = status
+        if status.state == before:
+            return False
+        since = after(now.instant, -status.state_age_s)
+        self._end_observed(task, status.state, since)
+        task.observed = status.state
+        task.observed_since = since
+        task.observed_at = Timestamp(now.timestamp - status.state_age_s)
+        self.mark_slot(task.service_id, slot_of(task))
+        service = self.services[task.service_id]
+        if before == TaskState.RUNNING:
+            service.running -= 1
+        if status.state == TaskState.RUNNING:
+            service.running += 1
+            task.running_since = since
+        words = f"{status.state.name.lower()}: {status.error or status.message}"
+        self.tell_story(service, task, now, words)
+        return True
+
+    def _end_observed(self, task: Task, state: TaskState, since: Instant) -> None:
+        if not state.is_terminal or task.node_id is None:
+            return
+        service = self.services[task.service_id]
+        demand = service.demand(task.template_version)
+        self.table.vacate(task.node_id, demand, counted=task.is_wanted)
+        if task.granted:
+            self.table.return_generic(task.node_id, task.granted)
+
+    def finish_task(self, task: Task) -> FinishedTask:
+        """Move an ended task into its slot's history, and let its agent forget it."""
+        assert task.observed.is_terminal
+        service = self.services[task.service_id]
+        slot = slot_of(task)
+        finished = finished_from(task)
+        self._unindex(service, task)
+        kept = service.history.setdefault(slot, [])
+        kept.append(finished)
+        kept.sort(key=lambda entry: entry.attempt)
+        policy = service.record.template.task.restart
+        keep = entries_to_keep(self.cluster.settings.task_history_limit, policy)
+        service.history[slot] = trim(kept, keep)
+        self.unsaved.history[service.record.id, history_shard(slot)] = None
+        return finished
+
+    def drop_task(self, task: Task) -> None:
+        """Forget a task without a trace: it was never placed, or its slot is closed."""
+        service = self.services[task.service_id]
+        if task.node_id is not None:
+            self._raise_floor(service, task.attempt)
+            if task.is_alive:
+                self._end_observed(task, TaskState.REMOVE, task.observed_since)
+                service.running -= task.observed == TaskState.RUNNING
+        self._unindex(service, task)
+        self.mark_slot(task.service_id, slot_of(task))
+
+    def _unindex(self, service: ServiceState, task: Task) -> None:
+        del self.tasks[task.id]
+        service.waiting.pop(task.id, None)
+        service.misplaced.discard(task.id)
+        tasks = service.slots[slot_of(task)]
+        tasks.remove(task)
+        if not tasks:
+            del service.slots[slot_of(task)]
+        if task.node_id is not None:
+            del self.node_tasks[task.node_id][task.id]
+            self.unsaved.placements[task.node_id] = None
+            self.untold.get(task.node_id, {}).pop(task.id, None)
+            self.forgotten.setdefault(task.node_id, []).append(task.id)
+
+    def _tell(self, task: Task) -> None:
+        if task.node_id is not None:
+            self.unsaved.placements[task.node_id] = None
+            self.untold.setdefault(task.node_id, {})[task.id] = task
+
+    def tell_story(self, service: ServiceState, task: Task, now: Now, words: str) -> None:
+        """Keep one line of a task's story for `berth explain`."""
+        service.story.append((now.timestamp, slot_of(task), task.attempt, words))
+
+    def prune_templates(self, service: ServiceState) -> None:
+        """Let go of templates that no task has any more."""
+        in_use = {task.template_version for tasks in service.slots.values() for task in tasks}
+        pruned = prune_templates(service.record, in_use)
+        if pruned is not service.record:
+            self.amend_service(pruned)
+
+    # -- nodes ------------------------------------------------------------------------------------
+
+    def put_node(self, node: Node, *, accepting: bool, why_not: str, save: bool = True) -> None:
+        """Add a node or replace what is known of it; the placement table follows."""
+        self.nodes[node.id] = node
+        self.node_tasks.setdefault(node.id, {})
+        self.table.put_node(node, accepting=accepting, why_not=why_not)
+        if save:
+            self.unsaved.nodes[node.id] = None
+
+    def drop_node(self, node: NodeId) -> None:
+        """Forget a node that has no tasks left."""
+        assert not self.node_tasks.get(node), f"node {node} still has tasks"
+        del self.nodes[node]
+        self.liveness.pop(node, None)
+        self.flapping.pop(node, None)
+        self.node_tasks.pop(node, None)
+        self.table.remove_node(node)
+        self.untold.pop(node, None)
+        self.forgotten.pop(node, None)
+        self.unsaved.nodes[node] = None
+        self.unsaved.placements[node] = None
+
+    # -- what leaves ------------------------------------------------------------------------------
+
+    def take_changes(
+        self,
+    ) -> tuple[Unsaved, dict[NodeId, dict[TaskId, Task]], dict[NodeId, list[TaskId]]]:
+        """Hand over what must be written and what agents must be told, and begin anew."""
+        unsaved, self.unsaved = self.unsaved, Unsaved()
+        untold, self.untold = self.untold, {}
+        forgotten, self.forgotten = self.forgotten, {}
+        return unsaved, untold, forgotten
+
+    # -- truths -----------------------------------------------------------------------------------
+
+    def validate(self) -> None:
+        """Check the indexes against each other; for tests and the simulator."""
+        in_slots = {
+            task.id
+            for service in self.services.values()
+            for tasks in service.slots.values()
+            for task in tasks
+        }
+        assert in_slots == set(self.tasks)
+        on_nodes = {task.id for tasks in self.node_tasks.values() for task in tasks.values()}
+        assert on_nodes == {task.id for task in self.tasks.values() if task.node_id is not None}
+        for service in self.services.values():
+            running = 0
+            for slot, tasks in service.slots.items():
+                attempts = [task.attempt for task in tasks]
+                assert attempts == sorted(set(attempts)), f"{slot}: attempts {attempts}"
+                running += sum(task.observed == TaskState.RUNNING for task in tasks)
+                for task in tasks:
+                    assert task.template_version in service.record.templates
+            assert service.running == running
+            waiting = {t.id for ts in service.slots.values() for t in ts if t.node_id is None}
+            assert set(service.waiting) == waiting
+
+
+def slot_of(task: Task) -> SlotKey:
+    """Return the key of the slot that `task` fills."""
+    return task.home if task.home is not None else task.slot

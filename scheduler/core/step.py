@@ -1,0 +1,101 @@
+"""One turn of the leader: timers, supervision, placement. The only caller of these modules.
+
+Level-triggered: events have marked what is dirty; a turn plans the dirty parts from their whole
+view. Work is bounded per turn, so that the event loop is never held for long; what is left stays
+dirty for the next turn. Deterministic: the same state and the same `Now` give the same result.
+"""
+
+import heapq
+from dataclasses import dataclass, field
+
+from berth.model.ids import NodeId, ServiceId
+from berth.model.instant import NEVER, START, Instant, after
+from scheduler.core import membership
+from scheduler.core.scheduling import schedule
+from scheduler.core.state import LeaderState, Now, SlotKey
+from scheduler.core.supervise import supervise
+
+SLOTS_PER_TURN = 1000
+"""How many slots, and placements, one turn works on: a few milliseconds."""
+
+_ORPHAN_CHECK_S = 60.0
+
+
+@dataclass(slots=True)
+class Timers:
+    """When which service or slot must be looked at again; entries that came early do no harm."""
+
+    heap: list[tuple[Instant, int, ServiceId, SlotKey | None]] = field(default_factory=list)
+    known: dict[tuple[ServiceId, SlotKey | None], Instant] = field(default_factory=dict)
+    next_orphan_check: Instant = START
+    _count: int = 0
+
+    def wake(self, service: ServiceId, slot: SlotKey | None, at: Instant) -> None:
+        """Ask for a look at `at`; of two wishes for the same thing the earlier stands."""
+        if at == NEVER or self.known.get((service, slot), NEVER) <= at:
+            return
+        self.known[service, slot] = at
+        self._count += 1
+        heapq.heappush(self.heap, (at, self._count, service, slot))
+
+    def due(self, now: Instant) -> list[tuple[ServiceId, SlotKey | None]]:
+        """Take out what is due."""
+        found = []
+        while self.heap and self.heap[0][0] <= now:
+            at, _, service, slot = heapq.heappop(self.heap)
+            if self.known.get((service, slot)) == at:
+                del self.known[service, slot]
+                found.append((service, slot))
+        return found
+
+    def next_at(self) -> Instant:
+        """Return when something is due next."""
+        return self.heap[0][0] if self.heap else NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class TurnReport:
+    """What a turn did, for logs and metrics."""
+
+    lost: tuple[NodeId, ...]
+    placed: int
+    is_unfinished: bool
+    """True when work was left for the next turn, which should come at once."""
+
+
+def take_turn(state: LeaderState, timers: Timers, now: Now) -> TurnReport:
+    """Fire due timers, supervise dirty services, place what waits."""
+    lost = tuple(membership.expire(state, now))
+    membership.release_flapping(state, now)
+    if timers.next_orphan_check <= now.instant:
+        timers.next_orphan_check = after(now.instant, _ORPHAN_CHECK_S)
+        membership.orphan(state, now)
+    for service_id, slot in timers.due(now.instant):
+        if service_id in state.services:
+            if slot is not None:
+                state.services[service_id].dirty_slots.add(slot)
+            state.dirty[service_id] = None
+    budget = SLOTS_PER_TURN
+    for service_id in list(state.dirty):
+        if budget <= 0:
+            break
+        service = state.services.get(service_id)
+        state.dirty.pop(service_id, None)
+        if service is None:
+            continue
+        budget -= 1 + (len(service.phases) if service.is_all_dirty else len(service.dirty_slots))
+
+        def wake(at: Instant, slot: SlotKey | None, service_id: ServiceId = service_id) -> None:
+            timers.wake(service_id, slot, at)
+
+        supervise(state, service, now, wake)
+    placed = schedule(state, now, SLOTS_PER_TURN)
+    return TurnReport(lost, placed, bool(state.dirty or state.newly_waiting))
+
+
+def next_wake(state: LeaderState, timers: Timers) -> Instant:
+    """Return when the next turn is due if nothing happens before."""
+    flapping = min(state.flapping.values(), default=NEVER)
+    return min(
+        timers.next_at(), membership.next_deadline(state), flapping, timers.next_orphan_check
+    )

@@ -1,0 +1,269 @@
+"""One service, one turn: plan its dirty slots and its rollout, and apply the plans to memory.
+
+Duty: the bridge between the plans (reconcile, scale, rollout: pure views in, actions out) and the
+state. It also keeps the derived notes of a service: phases, closing slots, what a rollout began.
+Not here: placing what waits (scheduling), storing and sending (scheduler.leader).
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from berth.model.defaults import effective_replicas, effective_stop_grace_s
+from berth.model.fence import fence_after_s, replace_after_s
+from berth.model.ids import NodeId
+from berth.model.instant import NEVER, Instant, after
+from berth.model.node import Availability, NodeState
+from berth.model.task import Task, TaskState
+from scheduler.core.history import finished_from
+from scheduler.core.placement.place import global_candidates
+from scheduler.core.reconcile import (
+    Action,
+    CloseSlot,
+    Create,
+    Drop,
+    Fate,
+    Finish,
+    Phase,
+    SetDesired,
+    SlotView,
+    plan_slot,
+)
+from scheduler.core.reconcile_global import may_take, plan_global
+from scheduler.core.restart import GiveUp, plan_restart
+from scheduler.core.rollout import RolloutView, count_failure, plan_rollout, settle_s
+from scheduler.core.scale import plan_scale
+from scheduler.core.service_record import ServiceRecord
+from scheduler.core.state import LeaderState, Now, ServiceState, SlotKey, slot_of
+
+Waker = Callable[[Instant, SlotKey | None], None]
+"""Asks that the service (slot None) or one slot of it be looked at again at an instant."""
+
+
+def supervise(state: LeaderState, service: ServiceState, now: Now, wake: Waker) -> None:
+    """Bring one service one step closer to what its user wants; harmless to repeat."""
+    dirty = _dirty_slots(state, service)
+    for slot in dirty:
+        _supervise_slot(state, service, slot, now, wake)
+    if service.record.is_removing:
+        if not service.slots:
+            state.drop_service(service)
+        return
+    _supervise_rollout(state, service, now, wake)
+    service.is_fresh = False
+
+
+def _dirty_slots(state: LeaderState, service: ServiceState) -> list[SlotKey]:
+    if service.is_all_dirty:
+        service.is_all_dirty = False
+        service.dirty_slots.clear()
+        _plan_slots(state, service)
+        keys: set[SlotKey] = {*service.slots, *service.history, *service.phases}
+    else:
+        keys = set(service.dirty_slots)
+        service.dirty_slots.clear()
+    return sorted(keys, key=_order)
+
+
+def _order(slot: SlotKey) -> tuple[int, str]:
+    return (slot, "") if isinstance(slot, int) else (0, slot)
+
+
+def _plan_slots(state: LeaderState, service: ServiceState) -> None:
+    """Open and close slots so that their number, or their nodes, are what is wanted."""
+    open_now = {*service.slots, *service.history, *service.phases} - service.closing
+    closing: Iterable[SlotKey]
+    opening: Iterable[SlotKey]
+    if service.record.is_removing:
+        opening, closing = (), open_now
+    elif service.record.is_global:
+        held_nodes = {slot for slot in open_now if isinstance(slot, str)}
+        demand = service.demand(service.record.template_version)
+        candidates = global_candidates(state.table, demand)
+        by_node = plan_global(candidates, state.nodes, held_nodes)
+        opening, closing = by_node.open_slots, by_node.close_slots
+    else:
+        held = {
+            slot: [t for t in service.slots.get(slot, ()) if t.is_wanted]
+            for slot in open_now
+            if isinstance(slot, int)
+        }
+        on_node: dict[NodeId, int] = {}
+        for tasks in held.values():
+            for task in tasks:
+                if task.node_id is not None:
+                    on_node[task.node_id] = on_node.get(task.node_id, 0) + 1
+        replicas = effective_replicas(service.record.spec.mode)
+        plan = plan_scale(replicas, held, on_node)
+        opening, closing = plan.open_slots, plan.close_slots
+    service.closing.update(closing)
+    for slot in opening:
+        service.set_phase(slot, Phase.YOUNG)
+
+
+def _supervise_slot(
+    state: LeaderState, service: ServiceState, slot: SlotKey, now: Now, wake: Waker
+) -> None:
+    record = service.record
+    tasks = service.slots.get(slot, [])
+    if not tasks and slot not in service.phases and slot not in service.history:
+        service.closing.discard(slot)
+        return
+    may_create = True
+    if isinstance(slot, str):
+        node = state.nodes.get(slot)
+        may_create = node is not None and may_take(node)
+    view = SlotView(
+        record=record,
+        tasks=tuple(tasks),
+        history=service.history.get(slot, ()),
+        fate=partial(_fate, state, service, now, wake),
+        settle_s=settle_s(record) if slot in service.begun else 0.0,
+        is_wanted=slot not in service.closing,
+        may_create=may_create,
+    )
+    plan = plan_slot(view, now)
+    for action in plan.actions:
+        _apply(state, service, slot, action, now)
+    if slot not in service.closing:
+        phase = plan.phase
+        if phase is Phase.OUTDATED and not may_create:
+            phase = Phase.AWAY
+        service.set_phase(slot, phase)
+    if plan.wake_at != NEVER:
+        wake(plan.wake_at, slot)
+
+
+def _fate(state: LeaderState, service: ServiceState, now: Now, wake: Waker, task: Task) -> Fate:
+    if task.node_id is None:
+        return Fate.KEEP
+    node = state.nodes[task.node_id]
+    if node.state is NodeState.DOWN:
+        # Nothing replaces a global service's task elsewhere, so nothing is gained by ending it.
+        if service.record.is_global:
+            return Fate.KEEP
+        fenced_until = _fenced_until(state, service, task, now)
+        if fenced_until > now.instant:
+            wake(fenced_until, slot_of(task))
+            return Fate.KEEP
+        return Fate.LOST
+    if task.id in service.misplaced:
+        return Fate.EVICT
+    if node.spec.availability is Availability.DRAIN:
+        return Fate.LEAVE
+    return Fate.KEEP
+
+
+def _fenced_until(state: LeaderState, service: ServiceState, task: Task, now: Now) -> Instant:
+    """Return until when a lost node's task may still run; `now` when the service has no fence."""
+    fence_s = fence_after_s(service.record.spec.labels)
+    if fence_s is None or task.node_id is None:
+        return now.instant
+    down_at = state.liveness[task.node_id].down_at
+    container = service.record.templates[task.template_version].task.container
+    wait_s = replace_after_s(fence_s, effective_stop_grace_s(container))
+    return after(now.instant if down_at is None else down_at, wait_s)
+
+
+def _apply(
+    state: LeaderState, service: ServiceState, slot: SlotKey, action: Action, now: Now
+) -> None:
+    match action:
+        case Finish(task):
+            _note_end(state, service, task, now)
+            state.finish_task(task)
+        case Drop(task):
+            state.drop_task(task)
+        case SetDesired(task, desired, reason):
+            state.set_desired(task, desired, now, reason)
+        case Create(template_version, desired):
+            state.add_task(service, slot, template_version, desired, now)
+        case CloseSlot():
+            state.close_slot(service, slot)
+
+
+def _note_end(state: LeaderState, service: ServiceState, task: Task, now: Now) -> None:
+    """Count an end that nobody asked for, against its node and against the rollout."""
+    finished = finished_from(task)
+    if not finished.counts_as_restart or task.node_id is None:
+        return
+    service.failures_by_node.setdefault(task.node_id, []).append(now.instant)
+    record = count_failure(service.record, task.template_version, finished.ran_s)
+    if record is not service.record:
+        service.failed.add(slot_of(task))
+        state.amend_service(record)
+
+
+def _supervise_rollout(state: LeaderState, service: ServiceState, now: Now, wake: Waker) -> None:
+    status = service.record.update_status
+    if service.is_fresh and status is not None and status.state.is_active:
+        # What an earlier leader had begun is what is not settled yet.
+        service.begun |= service.in_phase(Phase.YOUNG) | service.in_phase(Phase.REPLACING)
+        service.failed |= {
+            slot
+            for slot in service.begun
+            if any(
+                entry.counts_as_restart
+                and entry.template_version == service.record.template_version
+                for entry in service.history.get(slot, ())
+            )
+        }
+    view = RolloutView(
+        record=service.record,
+        outdated=service.in_phase(Phase.OUTDATED),
+        leaving=service.in_phase(Phase.LEAVING),
+        replacing=service.in_phase(Phase.REPLACING),
+        young=service.in_phase(Phase.YOUNG),
+        begun=service.begun,
+        failed=service.failed,
+        may_begin_at=partial(_may_begin_at, service, now),
+        running_since=partial(_running_since, service, now),
+    )
+    plan = plan_rollout(view, now)
+    for begin in plan.begin:
+        version = service.record.template_version
+        state.add_task(service, begin.slot, version, begin.desired, now)
+        service.begun.add(begin.slot)
+        service.set_phase(begin.slot, Phase.REPLACING)
+    if plan.record is not None:
+        _adopt_record(state, service, plan.record)
+    if plan.wake_at != NEVER:
+        wake(plan.wake_at, None)
+
+
+def _adopt_record(state: LeaderState, service: ServiceState, record: ServiceRecord) -> None:
+    before, after_it = service.record.update_status, record.update_status
+    assert after_it is not None
+    has_new_spec = record.version != service.record.version
+    if before is None or before.state is not after_it.state:
+        if after_it.state.is_active and before is not None and before.state.is_active:
+            service.begun.clear()
+            service.failed.clear()
+        if not after_it.state.is_active:
+            service.begun.clear()
+            service.failed.clear()
+        has_new_spec = has_new_spec or after_it.state.is_paused
+    if has_new_spec:
+        state.put_service(record)
+    else:
+        state.amend_service(record)
+    if not after_it.state.is_active:
+        state.prune_templates(service)
+
+
+def _may_begin_at(service: ServiceState, now: Now, slot: SlotKey) -> Instant:
+    version = service.record.template_version
+    policy = service.record.template.task.restart
+    restart = plan_restart(service.history.get(slot, ()), policy, version, now.timestamp)
+    if isinstance(restart, GiveUp):
+        return NEVER
+    return after(now.instant, restart.wait_s) if restart.wait_s else now.instant
+
+
+def _running_since(service: ServiceState, now: Now, slots: Iterable[SlotKey]) -> Instant:
+    latest = Instant(0.0)
+    for slot in slots:
+        for task in service.slots.get(slot, ()):
+            if task.is_wanted and task.observed == TaskState.RUNNING:
+                since = now.instant if task.running_since is None else task.running_since
+                latest = max(latest, since)
+    return latest

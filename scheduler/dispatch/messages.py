@@ -1,0 +1,53 @@
+"""The leader's memory -> messages for agents. Pure."""
+
+from berth.model.ids import ServiceId
+from berth.model.registry_auth import RegistryAuth
+from berth.model.task import Task
+from berth.v1 import types_pb2
+from berth.wire.convert import write_proto
+from scheduler.core.service_record import ServiceRecord
+
+
+def assignment_of(task: Task) -> types_pb2.TaskAssignment:
+    """Return what a node must know of one of its tasks, as it is now."""
+    message = types_pb2.TaskAssignment(
+        task_id=task.id,
+        service_id=task.service_id,
+        slot=task.slot,
+        template_version=task.template_version,
+        desired=task.desired,
+        attempt=task.attempt,
+    )
+    for kind, units in task.granted:
+        message.granted.add(kind=kind, units=units)
+    return message
+
+
+def template_of(
+    record: ServiceRecord, version: int, auth: RegistryAuth | None
+) -> types_pb2.TaskTemplate:
+    """Return a template as nodes are told of it, once per session.
+
+    Args:
+        record: the service.
+        version: of the template.
+        auth: unsealed registry credentials; they leave only over the agents' streams.
+    """
+    template = record.templates[version]
+    message = types_pb2.TaskTemplate(
+        service_id=record.id,
+        service_name=record.spec.name,
+        version=version,
+        service_labels=dict(record.spec.labels),
+        is_global=record.is_global,
+    )
+    write_proto(template.task, message.task)
+    write_proto(template.endpoint, message.endpoint)
+    if auth is not None:
+        write_proto(auth, message.registry_auth)
+    return message
+
+
+def template_key(task: Task) -> tuple[ServiceId, int]:
+    """Return by what a session remembers that it was sent a task's template."""
+    return task.service_id, task.template_version

@@ -1,0 +1,98 @@
+"""What waits to be sent to one node: merged, so that a slow agent costs memory only once a task.
+
+Duty: gather assignments and turn them into the next message. Not here: when a message may leave
+(the leader puts things in only once they are durable), the stream (service).
+"""
+
+import asyncio
+
+from berth.model.ids import Epoch, NodeId, Revision, ServiceId
+from berth.v1 import dispatcher_pb2 as pb
+from berth.v1 import types_pb2
+
+
+class Outbox:
+    """The messages of one session, in order; `take` is for its single writer."""
+
+    def __init__(self, node: NodeId, epoch: Epoch) -> None:
+        self._node = node
+        self._epoch = epoch
+        self._revision = Revision(0)
+        self._ready = asyncio.Event()
+        self._direct: list[pb.SchedulerMessage] = []
+        self._tasks: dict[str, types_pb2.TaskAssignment] = {}
+        self._templates: dict[tuple[str, int], types_pb2.TaskTemplate] = {}
+        self._forgotten: dict[str, None] = {}
+        self._is_complete = False
+        self._has_assignments = False
+        self._sequence = 0
+        self.seen_templates: set[tuple[ServiceId, int]] = set()
+        """Templates that are sent or waiting; the leader consults it when it prepares a message."""
+        self.is_closed = False
+
+    def put(
+        self,
+        revision: Revision,
+        tasks: list[types_pb2.TaskAssignment],
+        templates: list[types_pb2.TaskTemplate],
+        forgotten: list[str],
+        *,
+        complete: bool = False,
+    ) -> None:
+        """Add assignments; `complete` makes them the whole truth and drops what waited before."""
+        if complete:
+            self._tasks.clear()
+            self._forgotten.clear()
+            self._is_complete = True
+        for task in tasks:
+            self._tasks[task.task_id] = task
+        for template in templates:
+            self._templates[template.service_id, template.version] = template
+        for task_id in forgotten:
+            self._tasks.pop(task_id, None)
+            self._forgotten[task_id] = None
+        self._revision = max(self._revision, revision)
+        self._has_assignments = True
+        self._ready.set()
+
+    def put_message(self, message: pb.SchedulerMessage) -> None:
+        """Add a message that is not merged with others: settings, log requests."""
+        self._direct.append(message)
+        self._ready.set()
+
+    def close(self) -> None:
+        """End the session: the writer sends what waits and stops."""
+        self.is_closed = True
+        self._ready.set()
+
+    async def wait_ready(self) -> None:
+        """Wait until there is something to send or the session has ended."""
+        await self._ready.wait()
+
+    def take(self) -> list[pb.SchedulerMessage]:
+        """Return what is to be sent now, in order; empty when the session has ended."""
+        self._ready.clear()
+        messages, self._direct = self._direct, []
+        for message in messages:
+            message.node_id, message.epoch = self._node, self._epoch
+        if self._has_assignments:
+            self._sequence += 1
+            messages.append(
+                pb.SchedulerMessage(
+                    node_id=self._node,
+                    epoch=self._epoch,
+                    revision=self._revision,
+                    assignments=pb.Assignments(
+                        complete=self._is_complete,
+                        sequence=self._sequence,
+                        templates=self._templates.values(),
+                        tasks=self._tasks.values(),
+                        forgotten=self._forgotten,
+                    ),
+                )
+            )
+            self._tasks.clear()
+            self._templates.clear()
+            self._forgotten.clear()
+            self._is_complete = self._has_assignments = False
+        return messages

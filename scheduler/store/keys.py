@@ -1,0 +1,29 @@
+"""The layout of keys in the store, relative to the cluster's prefix. Pure."""
+
+from berth.model.ids import NodeId, ServiceId
+
+CLUSTER = "cluster"
+SERVICES = "services/"
+NODES = "nodes/"
+PLACEMENTS = "placements/"
+HISTORY = "history/"
+
+
+def service_key(service: ServiceId) -> str:
+    """Return the key of a service's record."""
+    return f"{SERVICES}{service}"
+
+
+def node_key(node: NodeId) -> str:
+    """Return the key of a node's record."""
+    return f"{NODES}{node}"
+
+
+def placements_key(node: NodeId) -> str:
+    """Return the key of the document that holds all tasks of a node."""
+    return f"{PLACEMENTS}{node}"
+
+
+def history_key(service: ServiceId, shard: int) -> str:
+    """Return the key of one shard of a service's finished tasks."""
+    return f"{HISTORY}{service}/{shard}"

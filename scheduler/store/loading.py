@@ -1,0 +1,111 @@
+"""Build the leader's memory from a snapshot of the store: what a new leader does first.
+
+Nothing is decided here. What agents can re-tell (heartbeats, observed states) is presumed to be as
+last written until they do; nodes that are not down are UNKNOWN until they are heard.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from berth.model.ids import NodeId, ServiceId
+from berth.model.instant import NEVER
+from berth.model.node import NodeState
+from berth.model.task import FinishedTask, Task, TaskState
+from scheduler.core import liveness
+from scheduler.core.membership import check_places, put_node
+from scheduler.core.state import ClusterRecord, LeaderState, Now, ServiceState, slot_of
+from scheduler.store import keys
+from scheduler.store.records import (
+    decode_cluster,
+    decode_history,
+    decode_node,
+    decode_placements,
+    decode_service,
+)
+
+
+def load_state(entries: Mapping[str, bytes], cluster: ClusterRecord, now: Now) -> LeaderState:
+    """Return the memory that `entries` (relative key -> value) describe.
+
+    Args:
+        entries: the whole store.
+        cluster: what to use where the store has no cluster record yet: a new cluster.
+        now: the take-over; timers of nodes and tasks that are not known begin here.
+
+    Raises:
+        InternalError: a record is of a schema that this version does not read.
+    """
+    stored = entries.get(keys.CLUSTER)
+    state = LeaderState(cluster if stored is None else decode_cluster(stored))
+    state.unsaved.cluster = stored is None
+    _load_nodes(state, entries, now)
+    for _, value in _under(entries, keys.SERVICES):
+        record = decode_service(value)
+        service = ServiceState(record)
+        state.services[record.id] = service
+        if not record.is_removing:
+            state.names[record.spec.name] = record.id
+        state.dirty[record.id] = None
+    finished = _load_history(state, entries)
+    for key, value in _under(entries, keys.PLACEMENTS):
+        node = NodeId(key.removeprefix(keys.PLACEMENTS))
+        for task in decode_placements(node, value, now):
+            _load_task(state, task, finished)
+    for service in state.services.values():
+        _order_slots(service)
+    for node in state.nodes:
+        check_places(state, node)
+    return state
+
+
+def _under(entries: Mapping[str, bytes], prefix: str) -> Iterable[tuple[str, bytes]]:
+    return [(key, entries[key]) for key in sorted(entries) if key.startswith(prefix)]
+
+
+def _load_nodes(state: LeaderState, entries: Mapping[str, bytes], now: Now) -> None:
+    for _, value in _under(entries, keys.NODES):
+        node = decode_node(value)
+        if node.state is NodeState.DOWN:
+            state.liveness[node.id] = liveness.NodeLiveness(
+                NodeState.DOWN, heard_at=now.instant, deadline=NEVER, down_at=now.instant
+            )
+        else:
+            node = replace(node, state=NodeState.UNKNOWN, message="not heard by this leader yet")
+            state.liveness[node.id] = liveness.unheard(now.instant, state.cluster.settings)
+        put_node(state, node, now, save=False)
+
+
+def _load_history(state: LeaderState, entries: Mapping[str, bytes]) -> dict[str, FinishedTask]:
+    finished: dict[str, FinishedTask] = {}
+    for key, value in _under(entries, keys.HISTORY):
+        service_id = ServiceId(key.removeprefix(keys.HISTORY).split("/")[0])
+        service = state.services.get(service_id)
+        if service is None:
+            continue
+        for entry in decode_history(service_id, value):
+            finished[entry.id] = entry
+            slot = entry.home if entry.home is not None else entry.slot
+            service.history.setdefault(slot, []).append(entry)
+    return finished
+
+
+def _load_task(state: LeaderState, task: Task, finished: Mapping[str, FinishedTask]) -> None:
+    assert task.node_id is not None
+    service = state.services.get(task.service_id)
+    is_stale = service is None or task.template_version not in service.record.templates
+    if service is None or is_stale or task.id in finished or task.node_id not in state.nodes:
+        # Written again without it; its agent learns from the complete set that it must go.
+        state.unsaved.placements[task.node_id] = None
+        return
+    state.load_task(service, task)
+
+
+def _order_slots(service: ServiceState) -> None:
+    for slot, tasks in service.slots.items():
+        tasks.sort(key=lambda task: task.attempt)
+        if all(task.desired == TaskState.REMOVE for task in tasks):
+            service.closing.add(slot)
+    for finished in service.history.values():
+        finished.sort(key=lambda entry: entry.attempt)
+    for slot in service.closing:
+        assert all(slot_of(task) == slot for task in service.slots[slot])

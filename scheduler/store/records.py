@@ -1,0 +1,295 @@
+"""Stored records <-> the leader's memory, with schema versions.
+
+Duty: encode what `LeaderState.unsaved` names, and decode single records. Not here: building memory
+from a whole snapshot (loading). Every record carries `SCHEMA`; this code reads its own and the one
+before, and refuses newer ones, since writing them back would lose what it does not know.
+
+Order of writing: history before placements. A leader that dies between two transactions then leaves
+an ended task in both, and the loader believes the history; the other order would forget an attempt.
+"""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from berth.errors import InternalError
+from berth.model.cluster import ClusterSettings
+from berth.model.ids import ClusterId, NodeId, ServiceId, task_id
+from berth.model.instant import Timestamp
+from berth.model.node import Node
+from berth.model.service import EndpointSpec, ServiceSpec, TaskSpec
+from berth.model.task import FinishedTask, Task, TaskState
+from berth.wire.convert import from_proto, write_proto
+from scheduler.core.service_record import ServiceRecord, Template, UpdateState, UpdateStatus
+from scheduler.core.state import (
+    ClusterRecord,
+    LeaderState,
+    Now,
+    ServiceState,
+    Unsaved,
+    history_shard,
+)
+from scheduler.store import keys
+from scheduler.store.port import Change, Delete, Put
+from scheduler.store.recordpb import records_pb2 as pb
+
+SCHEMA = 1
+
+M = TypeVar("M", bound=Message)
+
+
+def encode_changes(state: LeaderState, unsaved: Unsaved) -> list[Change]:
+    """Return the documents that `unsaved` names, as they now are; deletions for what is gone."""
+    changes: list[Change] = []
+    if unsaved.cluster:
+        changes.append(Put(keys.CLUSTER, encode_cluster(state.cluster)))
+    for node_id in unsaved.nodes:
+        node = state.nodes.get(node_id)
+        key = keys.node_key(node_id)
+        changes.append(Delete(key) if node is None else Put(key, encode_node(node)))
+    for service_id in unsaved.services:
+        service = state.services.get(service_id)
+        key = keys.service_key(service_id)
+        changes.append(Delete(key) if service is None else Put(key, encode_service(service.record)))
+    for service_id, shard in unsaved.history:
+        service = state.services.get(service_id)
+        key = keys.history_key(service_id, shard)
+        value = b"" if service is None else encode_history(service, shard)
+        changes.append(Put(key, value) if value else Delete(key))
+    for node_id in unsaved.placements:
+        tasks = state.node_tasks.get(node_id)
+        key = keys.placements_key(node_id)
+        changes.append(Put(key, encode_placements(tasks.values())) if tasks else Delete(key))
+    return changes
+
+
+def encode_cluster(cluster: ClusterRecord) -> bytes:
+    """Return the stored form of the cluster's record."""
+    message = pb.ClusterRecord(
+        schema=SCHEMA, id=cluster.id, version=cluster.version, created_at=cluster.created_at
+    )
+    write_proto(cluster.settings, message.settings)
+    return message.SerializeToString()
+
+
+def decode_cluster(value: bytes) -> ClusterRecord:
+    """Read what `encode_cluster` wrote."""
+    message = _checked(pb.ClusterRecord.FromString(value), "cluster")
+    return ClusterRecord(
+        id=ClusterId(message.id),
+        settings=from_proto(ClusterSettings, message.settings),
+        version=message.version,
+        created_at=Timestamp(message.created_at),
+    )
+
+
+def encode_node(node: Node) -> bytes:
+    """Return the stored form of a node."""
+    message = pb.NodeRecord(schema=SCHEMA)
+    write_proto(node, message.node)
+    return message.SerializeToString()
+
+
+def decode_node(value: bytes) -> Node:
+    """Read what `encode_node` wrote."""
+    message = _checked(pb.NodeRecord.FromString(value), "node")
+    return from_proto(Node, message.node)
+
+
+def encode_service(record: ServiceRecord) -> bytes:
+    """Return the stored form of a service."""
+    message = pb.ServiceRecord(
+        schema=SCHEMA,
+        id=record.id,
+        version=record.version,
+        template_version=record.template_version,
+        created_at=record.created_at,
+        updated_at=record.updated_at,
+        is_removing=record.is_removing,
+        attempt_floor=record.attempt_floor,
+        sealed_auth=record.sealed_auth,
+        previous_sealed_auth=record.previous_sealed_auth,
+    )
+    write_proto(record.spec, message.spec)
+    if record.previous_spec is not None:
+        write_proto(record.previous_spec, message.previous_spec)
+        message.previous_spec.SetInParent()
+    for version, template in record.templates.items():
+        if version == record.template_version:
+            continue  # It is the spec's own.
+        stored = message.templates.add(version=version)
+        write_proto(template.task, stored.task)
+        write_proto(template.endpoint, stored.endpoint)
+    status = record.update_status
+    if status is not None:
+        message.update_status.state = status.state.value
+        message.update_status.message = status.message
+        message.update_status.started_at = status.started_at
+        if status.completed_at is not None:
+            message.update_status.completed_at = status.completed_at
+        message.update_status.slots_total = status.slots_total
+        message.update_status.failed_tasks = status.failed_tasks
+    return message.SerializeToString()
+
+
+def decode_service(value: bytes) -> ServiceRecord:
+    """Read what `encode_service` wrote."""
+    message = _checked(pb.ServiceRecord.FromString(value), "service")
+    spec = from_proto(ServiceSpec, message.spec)
+    templates = {
+        stored.version: Template(
+            from_proto(TaskSpec, stored.task), from_proto(EndpointSpec, stored.endpoint)
+        )
+        for stored in message.templates
+    }
+    templates[message.template_version] = Template(spec.task, spec.endpoint)
+    status = None
+    if message.HasField("update_status"):
+        stored_status = message.update_status
+        has_end = stored_status.HasField("completed_at")
+        status = UpdateStatus(
+            state=UpdateState(stored_status.state),
+            message=stored_status.message,
+            started_at=Timestamp(stored_status.started_at),
+            completed_at=Timestamp(stored_status.completed_at) if has_end else None,
+            slots_total=stored_status.slots_total,
+            failed_tasks=stored_status.failed_tasks,
+        )
+    return ServiceRecord(
+        id=ServiceId(message.id),
+        spec=spec,
+        version=message.version,
+        template_version=message.template_version,
+        templates=templates,
+        previous_spec=(
+            from_proto(ServiceSpec, message.previous_spec)
+            if message.HasField("previous_spec")
+            else None
+        ),
+        update_status=status,
+        created_at=Timestamp(message.created_at),
+        updated_at=Timestamp(message.updated_at),
+        is_removing=message.is_removing,
+        attempt_floor=message.attempt_floor,
+        sealed_auth=message.sealed_auth,
+        previous_sealed_auth=message.previous_sealed_auth,
+    )
+
+
+def encode_placements(tasks: Iterable[Task]) -> bytes:
+    """Return the stored form of a node's tasks; their IDs follow from slot and attempt."""
+    message = pb.PlacementsRecord(schema=SCHEMA)
+    index: dict[ServiceId, int] = {}
+    for task in tasks:
+        number = index.get(task.service_id)
+        if number is None:
+            number = index[task.service_id] = len(index)
+        placed = message.tasks.add(
+            service=number,
+            slot=task.slot,
+            attempt=task.attempt,
+            template_version=task.template_version,
+            desired=task.desired,
+            observed=task.observed,
+            created_at=task.created_at,
+        )
+        for kind, units in task.granted:
+            placed.granted.add(kind=kind, units=units)
+    message.services.extend(index)
+    return message.SerializeToString()
+
+
+def decode_placements(node: NodeId, value: bytes, now: Now) -> list[Task]:
+    """Read what `encode_placements` wrote; observed states are as of that writing."""
+    message = _checked(pb.PlacementsRecord.FromString(value), "placements")
+    services = [ServiceId(text) for text in message.services]
+    tasks = []
+    for placed in message.tasks:
+        service = services[placed.service]
+        home = node if placed.slot == 0 else None
+        observed = TaskState(placed.observed)
+        tasks.append(
+            Task(
+                id=task_id(service, placed.slot, home, placed.attempt),
+                service_id=service,
+                slot=placed.slot,
+                home=home,
+                attempt=placed.attempt,
+                template_version=placed.template_version,
+                desired=TaskState(placed.desired),
+                created_at=Timestamp(placed.created_at),
+                node_id=node,
+                observed=observed,
+                observed_since=now.instant,
+                observed_at=now.timestamp,
+                granted=tuple((g.kind, tuple(g.units)) for g in placed.granted),
+                running_since=now.instant if observed == TaskState.RUNNING else None,
+                stop_since=now.instant if placed.desired > TaskState.COMPLETE else None,
+            )
+        )
+    return tasks
+
+
+def encode_history(service: ServiceState, shard: int) -> bytes:
+    """Return the stored form of one shard of a service's history; empty when it has nothing."""
+    message = pb.HistoryRecord(schema=SCHEMA)
+    for slot, finished in service.history.items():
+        if history_shard(slot) != shard:
+            continue
+        for entry in finished:
+            stored = message.tasks.add(
+                slot=entry.slot,
+                home=entry.home or "",
+                attempt=entry.attempt,
+                template_version=entry.template_version,
+                node_id=entry.node_id or "",
+                state=entry.state,
+                desired=entry.desired,
+                created_at=entry.created_at,
+                finished_at=entry.finished_at,
+                ran_s=entry.ran_s,
+                message=entry.message,
+                error=entry.error,
+                container_id=entry.container_id,
+                counts_as_restart=entry.counts_as_restart,
+            )
+            if entry.exit_code is not None:
+                stored.exit_code = entry.exit_code
+    return message.SerializeToString() if message.tasks else b""
+
+
+def decode_history(service: ServiceId, value: bytes) -> list[FinishedTask]:
+    """Read what `encode_history` wrote."""
+    message = _checked(pb.HistoryRecord.FromString(value), "history")
+    return [
+        FinishedTask(
+            id=task_id(service, entry.slot, NodeId(entry.home) or None, entry.attempt),
+            slot=entry.slot,
+            home=NodeId(entry.home) or None,
+            attempt=entry.attempt,
+            template_version=entry.template_version,
+            node_id=NodeId(entry.node_id) or None,
+            state=TaskState(entry.state),
+            desired=TaskState(entry.desired),
+            created_at=Timestamp(entry.created_at),
+            finished_at=Timestamp(entry.finished_at),
+            ran_s=entry.ran_s,
+            exit_code=entry.exit_code if entry.HasField("exit_code") else None,
+            message=entry.message,
+            error=entry.error,
+            container_id=entry.container_id,
+            counts_as_restart=entry.counts_as_restart,
+        )
+        for entry in message.tasks
+    ]
+
+
+def _checked(message: M, what: str) -> M:
+    schema = message.schema  # type: ignore[attr-defined]  # every record of ours has it
+    if not SCHEMA - 1 <= schema <= SCHEMA:
+        raise InternalError(
+            f"a {what} record has schema {schema}, but this scheduler reads {SCHEMA - 1} and "
+            f"{SCHEMA}: run the version of Berth that wrote it, or a newer one"
+        )
+    return message
