@@ -178,7 +178,9 @@ class EtcdStore:
                 if not self._in_flight or self._queue.has_full_batch or waited_s >= LINGER_S:
                     return True
                 loop = asyncio.get_running_loop()
-                self._linger_timer = loop.call_later(LINGER_S - waited_s, self._wake.set)
+                # Timers may fire a little early: the rest must not shrink to nothing.
+                left_s = max(LINGER_S - waited_s, LINGER_S / 20)
+                self._linger_timer = loop.call_later(left_s, self._wake.set)
             self._wake.clear()
             await self._wake.wait()
             if self._linger_timer is not None:

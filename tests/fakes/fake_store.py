@@ -74,7 +74,7 @@ class ModelLeaseKeeper:
         pause_s = term.ttl_s / 3
         while not term.is_over:
             left_s = term.deadline - clock.instant()
-            await clock.sleep(max(0.0, min(pause_s, left_s)))
+            await clock.sleep(max(0.001, min(pause_s, left_s)))
             sent_at = clock.instant()
             if term.expire(sent_at):
                 break
