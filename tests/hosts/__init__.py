@@ -7,6 +7,7 @@ from tests.hosts.images import ImageFactory, ImageReference
 from tests.hosts.lab import Lab, lab
 from tests.hosts.netns import HostNetwork
 from tests.hosts.processes import Processes, ProcessHandle
+from tests.hosts.prometheus import Prometheus
 from tests.hosts.registry import Registry, free_port
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "LabError",
     "ProcessHandle",
     "Processes",
+    "Prometheus",
     "Registry",
     "free_port",
     "lab",

@@ -13,7 +13,7 @@ def abandoned_labs() -> list[Path]:
     """List the folders of labs among the temporary files whose owner no longer runs."""
     folders = sorted(Path(tempfile.gettempdir()).glob(f"{WORK_DIR_PREFIX}*"))
     owners = ((folder, read_records(folder).owner) for folder in folders)
-    return [folder for folder, owner in owners if owner is None or not is_running(owner)]
+    return [folder for folder, owner in owners if owner and not is_running(owner)]
 
 
 def main() -> None:

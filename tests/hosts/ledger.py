@@ -7,6 +7,7 @@ killed; it may be cut short and run again; it touches nothing that the file does
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -207,8 +208,21 @@ def _remove_cgroup(folder: Path) -> None:
 
 
 def clean(work_dir: Path) -> None:
-    """Take everything that a lab's ledger names out of the machine, and remove its folder."""
-    records = read_records(work_dir)
+    """Take everything that a lab's ledger names out of the machine, and remove its folder.
+
+    Of several at work on the same lab, one does it and the others wait until it is done.
+    """
+    try:
+        file = (work_dir / FILE_NAME).open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if work_dir.exists():
+            _take_out(work_dir, read_records(work_dir))
+
+
+def _take_out(work_dir: Path, records: Records) -> None:
     kill_all(records.namespaces, records.cgroups, records.processes)
     remove_shim_sockets(work_dir)
     unmount_below(work_dir)
@@ -222,4 +236,7 @@ def clean(work_dir: Path) -> None:
         if subprocess.run(["iptables", "-w", "-C", *rule], capture_output=True).returncode == 0:
             run_tool("iptables", "-w", "-D", *rule)
     remove_cgroups(records.cgroups)
-    shutil.rmtree(work_dir, ignore_errors=False)
+    for path in work_dir.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+    shutil.rmtree(work_dir)  # The ledger goes last, so that a clean-up cut short can be repeated.

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.hosts import Host, ImageFactory, Lab, LabError, lab
+from tests.hosts import Host, ImageFactory, Lab, LabError, Prometheus, lab
 from tests.hosts.ledger import Records, clean, read_records
 from tests.hosts.procfs import ProcessIdentity, find_processes, find_sessions, mounts_below
 
@@ -243,6 +243,22 @@ def test_a_registry_with_a_password_asks_for_it(three: Lab) -> None:
         requests.get(f"{registry.url}/v2/", timeout=2)
 
 
+def test_prometheus_scrapes_its_targets_and_tells_the_dead(three: Lab) -> None:
+    prometheus = Prometheus(three.network.address, three.work_dir / "prometheus", three.processes)
+    dead = f"{three.hosts[0].address}:1"
+    prometheus.start({"itself": [prometheus.address], "nobody": [dead]})
+
+    def seen() -> dict[str, float]:
+        return {labels["instance"]: value for labels, value in prometheus.query("up")}
+
+    try:
+        eventually(lambda: seen() == {prometheus.address: 1.0, dead: 0.0})
+        with pytest.raises(LabError, match="parse error"):
+            prometheus.query("up{")
+    finally:
+        prometheus.stop()
+
+
 def leftovers(folder: Path, records: Records) -> list[str]:
     """Name everything in the machine that a lab's records speak of."""
     left = [f"process {p.pid}" for p in find_sessions(records.processes)]
@@ -294,19 +310,67 @@ with lab(hosts=1, registry=False) as it:
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_nothing_is_left_when_the_owner_is_ended(number: signal.Signals) -> None:
+@contextlib.contextmanager
+def a_lab_of_another_process(**env: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     with subprocess.Popen(
-        [sys.executable, "-c", _OWNER], cwd=_TOP, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", _OWNER],
+        cwd=_TOP,
+        env={**os.environ, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     ) as owner:
         assert owner.stdout is not None
         folder = Path(owner.stdout.readline().decode().strip())
+        try:
+            yield owner, folder
+        finally:
+            owner.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nothing_is_left_when_the_owner_is_ended(number: signal.Signals) -> None:
+    with a_lab_of_another_process() as (owner, folder):
         records = read_records(folder)
         assert leftovers(folder, records) != []
         owner.send_signal(number)
         assert owner.wait(30) != 0
     eventually(lambda: not folder.exists())
     assert leftovers(folder, records) == []
+
+
+def watcher_of(folder: Path) -> int:
+    [pid] = [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if f"--watch\0{folder}\0".encode() in read_or_nothing(path)
+    ]
+    return pid
+
+
+def read_or_nothing(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # It ended in between.
+        return b""
+
+
+def test_clean_ends_a_lab_whose_owner_and_watcher_were_killed() -> None:
+    with a_lab_of_another_process() as (owner, folder):
+        records = read_records(folder)
+        os.kill(watcher_of(folder), signal.SIGKILL)
+        owner.kill()
+    assert leftovers(folder, records) != []
+    argv = [sys.executable, "-m", "tests.hosts", "--clean", str(folder)]
+    said = subprocess.run(argv, cwd=_TOP, capture_output=True, text=True, check=True).stdout
+    assert f"cleaned up {folder}" in said
+    assert leftovers(folder, records) == []
+
+
+def test_logs_are_kept_where_asked_for(tmp_path: Path) -> None:
+    with a_lab_of_another_process(BERTH_LAB_LOGS=str(tmp_path)) as (owner, folder):
+        owner.terminate()
+        owner.wait(30)
+    assert "API listen on" in (tmp_path / folder.name / "h1/engine/dockerd.log").read_text()
 
 
 def test_clean_never_ends_a_stranger_with_a_recorded_pid(tmp_path: Path) -> None:
