@@ -133,6 +133,7 @@ class Leader:
         self._joining: list[AgentSession] = []
         self._last_commit: asyncio.Future[Revision] | None = None
         self._ended: BaseException | None = None
+        self._superseded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # -- the loop ---------------------------------------------------------------------------------
 
@@ -146,6 +147,7 @@ class Leader:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._take_turns())
                 group.create_task(self._deliver())
+                group.create_task(_await(self._superseded))
         except BaseExceptionGroup as failures:
             self._end(failures.exceptions[0])
             raise failures.exceptions[0] from None
@@ -336,7 +338,10 @@ class Leader:
             raise InternalError("an agent's first message must be a Hello with its node's ID")
         hello = message.hello
         if hello.highest_epoch > self.epoch:
-            raise StaleEpochError(ours=self.epoch, current=Epoch(hello.highest_epoch))
+            stale = StaleEpochError(ours=self.epoch, current=Epoch(hello.highest_epoch))
+            if not self._superseded.done():
+                self._superseded.set_exception(stale)
+            raise stale
         if hello.cluster_id and hello.cluster_id != self.state.cluster.id:
             raise InternalError(
                 f"node {message.node_id} belongs to cluster {hello.cluster_id}, this is cluster "
@@ -454,6 +459,10 @@ class Leader:
     def expel(self, node: NodeId) -> None:
         """End the session of a node that was removed from the cluster."""
         self._supersede(node)
+
+
+async def _await(future: asyncio.Future[None]) -> None:
+    await future
 
 
 def _resolver(waiter: asyncio.Future[Revision]) -> Callable[[Revision], None]:

@@ -11,7 +11,7 @@ is bound to one member and cannot be resumed at another.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -72,7 +72,14 @@ class EtcdElection:
     """One scheduler's part in the election; see `Election`."""
 
     def __init__(
-        self, api: EtcdApi, prefix: str, name: str, address: str, ttl_s: int, clock: Clock
+        self,
+        api: EtcdApi,
+        prefix: str,
+        name: str,
+        address: str,
+        ttl_s: int,
+        clock: Clock,
+        http_address: str = "",
     ) -> None:
         """Make an election that has no candidate yet.
 
@@ -84,10 +91,13 @@ class EtcdElection:
             ttl_s: of the lease, in whole seconds; etcd grants no less than 2. A leader that dies
                 is replaced after at most that long; below 3 a busy machine loses it needlessly.
             clock: for pauses and health.
+            http_address: ``host:port`` where users reach its HTTP server.
         """
         self._api = api
         self._leaders = prefix + LEADER_PREFIX
-        self._value = json.dumps({"name": name, "address": address}).encode()
+        value = {"name": name, "address": address, "http_address": http_address}
+        self._value = json.dumps(value).encode()
+        self._candidates_seen: tuple[LeaderInfo, ...] = ()
         self._ttl_s = ttl_s
         self._clock = clock
         self._health = HealthRecord(clock)
@@ -97,6 +107,11 @@ class EtcdElection:
     def health(self) -> StoreHealth:
         """See `Election.health`."""
         return self._health.current
+
+    @property
+    def candidates(self) -> tuple[LeaderInfo, ...]:
+        """See `Election.candidates`."""
+        return self._candidates_seen
 
     async def campaign(self) -> EtcdLeadership:
         """Wait until this scheduler leads; see `Election.campaign`."""
@@ -130,7 +145,8 @@ class EtcdElection:
                 present = {entry.key: entry for entry in candidates}
                 async with aclosing(self._watch_leaders(revision)) as changes:
                     while True:
-                        leader = _leader_of(present.values())
+                        self._candidates_seen = _queue_of(present.values())
+                        leader = next(iter(self._candidates_seen), None)
                         if leader != told or not has_told:
                             told, has_told = leader, True
                             yield leader
@@ -228,17 +244,24 @@ def _apply(event: pb.Event, present: dict[bytes, pb.KeyValue]) -> None:
         present[event.kv.key] = event.kv
 
 
-def _leader_of(candidates: Sequence[pb.KeyValue] | Any) -> LeaderInfo | None:
-    oldest = min(candidates, key=lambda entry: int(entry.create_revision), default=None)
-    if oldest is None:
-        return None
+def _queue_of(candidates: Iterable[pb.KeyValue]) -> tuple[LeaderInfo, ...]:
+    oldest_first = sorted(candidates, key=lambda entry: int(entry.create_revision))
+    return tuple(_info_of(entry) for entry in oldest_first)
+
+
+def _info_of(entry: pb.KeyValue) -> LeaderInfo:
     try:
-        value = json.loads(oldest.value)
-        return LeaderInfo(value["name"], value["address"], Epoch(oldest.create_revision))
-    except (ValueError, KeyError, TypeError) as error:
-        key = oldest.key.decode(errors="replace")
+        value = json.loads(entry.value)
+        return LeaderInfo(
+            value["name"],
+            value["address"],
+            Epoch(entry.create_revision),
+            value.get("http_address", ""),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        key = entry.key.decode(errors="replace")
         raise InternalError(
-            f'the leader key "{key}" holds {oldest.value!r}, which no scheduler wrote: remove it'
+            f'the leader key "{key}" holds {entry.value!r}, which no scheduler wrote: remove it'
         ) from error
 
 

@@ -23,6 +23,9 @@ class LeaderInfo:
     address: str
     """``host:port`` of its gRPC server."""
     epoch: Epoch
+    """Of a candidate that does not lead: where it stands in the queue."""
+    http_address: str = ""
+    """``host:port`` of its Docker API, metrics and health."""
 
 
 class Leadership(Protocol):
@@ -66,6 +69,11 @@ class Election(Protocol):
     @property
     def health(self) -> StoreHealth:
         """How etcd does, as far as the election's last calls tell."""
+        ...
+
+    @property
+    def candidates(self) -> tuple[LeaderInfo, ...]:
+        """Every scheduler that stands for election, the leader first, as `observe` last saw it."""
         ...
 
     async def campaign(self) -> Leadership:

@@ -1,0 +1,79 @@
+"""Who leads, as this scheduler process knows it: the one place that everything here asks.
+
+Duty: hold the local `Leader` while we lead, the observed leader otherwise, and let callers wait for
+a change. Not here: finding out (scheduler.replica feeds it from the election).
+"""
+
+import asyncio
+
+from berth.errors import NoLeaderError, NotLeaderError
+from scheduler.election.port import LeaderInfo
+from scheduler.leader import Leader
+
+
+class Directory:
+    """Implements `scheduler.control.forward.LeaderDirectory`."""
+
+    def __init__(self, own_name: str, own_address: str) -> None:
+        self.own_name = own_name
+        self.own_address = own_address
+        self.local: Leader | None = None
+        self.current: LeaderInfo | None = None
+        self.candidates: tuple[LeaderInfo, ...] = ()
+        self._changed = asyncio.Event()
+
+    def set_local(self, leader: Leader | None) -> None:
+        """Note that we began or ceased to lead."""
+        self.local = leader
+        self._announce()
+
+    def set_current(self, current: LeaderInfo | None, candidates: tuple[LeaderInfo, ...]) -> None:
+        """Note who the election says leads."""
+        self.current = current
+        self.candidates = candidates
+        self._announce()
+
+    def _announce(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    @property
+    def is_known(self) -> bool:
+        """True when we lead, or know another scheduler that does."""
+        if self.local is not None:
+            return True
+        return self.current is not None and self.current.address != self.own_address
+
+    async def wait_known(self, timeout_s: float) -> None:
+        """Wait until there is a leader to ask.
+
+        Raises:
+            NoLeaderError: there is none after `timeout_s` seconds.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not self.is_known:
+                    await self._changed.wait()
+        except TimeoutError:
+            raise NoLeaderError(
+                f"no scheduler has led for {timeout_s:g} s: look at etcd (quorum, disk space) and "
+                "at the schedulers' logs; containers run on meanwhile"
+            ) from None
+
+    def require_local(self) -> Leader:
+        """Return the local leader.
+
+        Raises:
+            NotLeaderError: we do not lead; it names who does.
+        """
+        if self.local is not None:
+            return self.local
+        address = ""
+        if self.current is not None and self.current.address != self.own_address:
+            address = self.current.address
+        where = f"the leader is at {address}" if address else "no leader is known now"
+        raise NotLeaderError(f"scheduler {self.own_name} does not lead: {where}", address)
+
+    def addresses(self) -> list[str]:
+        """Return the gRPC addresses of all schedulers known now, our own included."""
+        return sorted({self.own_address, *(info.address for info in self.candidates)})

@@ -1,0 +1,152 @@
+"""One scheduler's life: stand for election, load, lead, lose, and begin again.
+
+Duty: the order of these phases, and what of the process is alive in which. Not here: the election
+(scheduler.election), leading (scheduler.leader), servers (scheduler.main).
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Protocol
+
+import structlog
+
+from berth.clock import Clock
+from berth.entropy import Entropy
+from berth.errors import BerthError, StaleEpochError
+from berth.model.ids import ClusterId
+from berth.process import Supervisor, freeze_loaded_memory
+from scheduler.core.state import ClusterRecord, LeaderState, Now
+from scheduler.directory import Directory
+from scheduler.election.port import Election, Leadership
+from scheduler.leader import Leader, LeaderObserver, Unsealer
+from scheduler.store.loading import load_state
+from scheduler.store.port import ClusterStore
+
+log = structlog.get_logger()
+
+_REJOIN_PAUSE_S = 0.2
+
+
+class ReplicaObserver(LeaderObserver, Protocol):
+    """What a replica tells the scheduler's metrics."""
+
+    def election_won(self, epoch: int) -> None:
+        """Note that we lead."""
+        ...
+
+    def leadership_ended(self, outcome: str) -> None:
+        """Note that we ceased to lead: "resigned", "superseded" or "failed"."""
+        ...
+
+
+class Replica:
+    """Runs elections and leaderships until it is told to stop."""
+
+    def __init__(
+        self,
+        election: Election,
+        open_store: Callable[[Leadership], ClusterStore],
+        directory: Directory,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        observer: ReplicaObserver,
+        unseal: Unsealer,
+    ) -> None:
+        self._election = election
+        self._open_store = open_store
+        self._directory = directory
+        self._clock = clock
+        self._entropy = entropy
+        self._observer = observer
+        self._unseal = unseal
+        self.store: ClusterStore | None = None
+        """The open store while we lead, for its health."""
+
+    async def run(self) -> None:
+        """Observe and campaign until cancelled; then resign, so that the next one leads at once."""
+        async with Supervisor("replica") as supervisor:
+            supervisor.start("observe-leader", self._observe())
+            try:
+                while True:
+                    leadership = await self._election.campaign()
+                    await self._lead(leadership)
+                    await self._clock.sleep(_REJOIN_PAUSE_S)
+            finally:
+                await self._election.aclose()
+
+    async def _observe(self) -> None:
+        async with aclosing(self._election.observe()) as leaders:
+            async for leader in leaders:
+                self._directory.set_current(leader, self._election.candidates)
+                name = leader.name if leader is not None else None
+                epoch = leader.epoch if leader is not None else None
+                log.info("leader_observed", leader=name, epoch=epoch)
+
+    async def _lead(self, leadership: Leadership) -> None:
+        store = self._open_store(leadership)
+        self.store = store
+        outcome = "failed"
+        try:
+            leader = await self._load(leadership, store)
+            outcome = await self._run_leader(leader, leadership)
+        except StaleEpochError as error:
+            outcome = "superseded"
+            log.warning("leadership_superseded", epoch=leadership.epoch, why=error.message)
+        except asyncio.CancelledError:
+            outcome = "resigned"
+            raise
+        except BerthError as error:
+            log.error("leadership_failed", epoch=leadership.epoch, why=error.message)
+        finally:
+            self._directory.set_local(None)
+            self.store = None
+            await store.aclose()
+            await leadership.resign()
+            self._observer.leadership_ended(outcome)
+            log.info("leadership_ended", epoch=leadership.epoch, outcome=outcome)
+
+    async def _load(self, leadership: Leadership, store: ClusterStore) -> Leader:
+        began = self._clock.instant()
+        snapshot = await store.load()
+        now = Now(self._clock.instant(), self._clock.timestamp())
+        cluster_id = ClusterId(self._entropy.new_id())
+        fresh = ClusterRecord(cluster_id, created_at=now.timestamp)
+        state: LeaderState = load_state(snapshot.entries, fresh, now)
+        freeze_loaded_memory()
+        log.info(
+            "leadership_began",
+            epoch=leadership.epoch,
+            services=len(state.services),
+            tasks=len(state.tasks),
+            nodes=len(state.nodes),
+            load_s=round(self._clock.instant() - began, 3),
+        )
+        return Leader(
+            state,
+            store,
+            leadership.epoch,
+            clock=self._clock,
+            entropy=self._entropy,
+            observer=self._observer,
+            unseal=self._unseal,
+            schedulers=self._directory.addresses,
+        )
+
+    async def _run_leader(self, leader: Leader, leadership: Leadership) -> str:
+        """Lead until the lease or a commit says that it is over; return how it ended."""
+        self._observer.election_won(leadership.epoch)
+        running = asyncio.ensure_future(leader.run())
+        losing = asyncio.ensure_future(leadership.wait_lost())
+        self._directory.set_local(leader)
+        try:
+            await asyncio.wait({running, losing}, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                running.result()
+            return "superseded"
+        finally:
+            self._directory.set_local(None)
+            for task in (running, losing):
+                task.cancel()
+            await asyncio.gather(running, losing, return_exceptions=True)
