@@ -56,6 +56,10 @@ class LogCursor:
         elif time_ns == last_ns and self._to_skip.get(stream, 0) > 0:
             self._to_skip[stream] -= 1
             return False
-        self._count_at_last[stream] = self._count_at_last[stream] + 1 if time_ns == last_ns else 1
+        if time_ns == last_ns:
+            self._count_at_last[stream] += 1
+        else:
+            self._count_at_last[stream] = 1
+            self._to_skip[stream] = 0  # What was to be skipped carried an older time.
         self._last_ns[stream] = time_ns
         return True
