@@ -1,24 +1,23 @@
 """Self-fencing: the label by which a service says that it must never run twice.
 
 ``berth.fence=after:30s`` makes an agent that no leader has reached for 30 s stop the service's
-tasks by itself. The leader replaces such a task of a lost node only when the agent must have done so.
+tasks by itself. The leader replaces such a task of a lost node only when the agent must have done
+so.
 
 Duty: read the label, and say how long the leader must wait.
 Not here: the agent's deadline (nodeagent.core.isolation), the leader's timer.
 """
 
-import re
 from collections.abc import Mapping
 
 from berth.errors import InvalidRequestError
+from berth.model.duration import parse_duration_s
 
 FENCE_LABEL = "berth.fence"
 FENCE_MARGIN_S = 5.0
 """What the leader adds: for the agent's timer, a busy Engine, and the kill that follows a stop."""
 
 _PREFIX = "after:"
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _SHORTEST_S = 1.0
 
 
@@ -31,17 +30,15 @@ def fence_after_s(labels: Mapping[str, str]) -> float | None:
     text = labels.get(FENCE_LABEL)
     if text is None:
         return None
-    duration = text.removeprefix(_PREFIX)
-    parts = _PART.findall(duration)
-    is_whole = "".join(number + unit for number, unit in parts) == duration
-    if not text.startswith(_PREFIX) or not parts or not is_whole:
-        raise InvalidRequestError(
-            f'label {FENCE_LABEL}="{text}" cannot be read; write {FENCE_LABEL}=after:30s'
-        )
-    seconds = sum(float(number) * _UNIT_S[unit] for number, unit in parts)
+    if not text.startswith(_PREFIX):
+        raise InvalidRequestError(_fault_text(text, "it does not begin with after:"))
+    try:
+        seconds = parse_duration_s(text.removeprefix(_PREFIX))
+    except InvalidRequestError as error:
+        raise InvalidRequestError(_fault_text(text, error.message)) from None
     if seconds < _SHORTEST_S:
         raise InvalidRequestError(
-            f'label {FENCE_LABEL}="{text}" is too short; write at least after:{_SHORTEST_S:g}s'
+            _fault_text(text, f"it is shorter than {_SHORTEST_S:g}s, which a mere hiccup can last")
         )
     return seconds
 
@@ -54,3 +51,7 @@ def replace_after_s(fence_s: float, stop_grace_s: float) -> float:
         stop_grace_s: how long the task's container may take to stop.
     """
     return fence_s + stop_grace_s + FENCE_MARGIN_S
+
+
+def _fault_text(text: str, problem: str) -> str:
+    return f'label {FENCE_LABEL}="{text}" is refused: {problem}; write {FENCE_LABEL}=after:30s'

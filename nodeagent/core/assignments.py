@@ -76,7 +76,7 @@ def add_surplus(state: AgentState, seen: SeenContainer, gate: Gate, now: Instant
         return
     service = ServiceId(seen.labels.get("berth.service", ""))
     task = LocalTask(
-        TaskAssignment(seen.task_id, service), desired=TaskState.REMOVE, is_surplus=True
+        TaskAssignment(seen.task_id, service), desired=TaskState.RUNNING, is_surplus=True
     )
     state.tasks[task.id] = task
     fold_seen(task, seen, gate, now)
@@ -92,18 +92,13 @@ def _apply_one(state: AgentState, assignment: TaskAssignment, gate: Gate, now: I
         if seen is not None:
             fold_seen(task, seen, gate, now)
         return
-    if (
-        task.is_surplus or task.is_released
-    ):  # Let go by one set and wanted by a later one: it goes on as it is.
+    if task.is_surplus or task.is_released:
+        # Let go by one set and wanted by a later one: it goes on as it is.
         task.is_surplus = task.is_released = False
-        task.desired = assignment.desired
-        task.is_changed = True
-    elif assignment.desired > task.desired:
-        task.desired = assignment.desired
-    else:
-        assignment = task.assignment
-    if assignment is not task.assignment:
         task.assignment = assignment
+        task.is_changed = True
+    if assignment.desired > task.desired:
+        task.desired = assignment.desired
         task.failures, task.retry_at = 0, START  # What is wanted now must not wait for what was.
 
 

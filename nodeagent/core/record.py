@@ -6,7 +6,7 @@ Invariants (tests/unit/nodeagent/core/test_record.py): no credentials are in a r
 are left out, since nothing may be removed on the journal's word alone.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from berth.model.cluster import ClusterSettings
 from berth.model.ids import NodeId, ServiceId
@@ -48,7 +48,7 @@ class JournalRecord:
     cluster_id: str = ""
     node_name: str = ""
     epoch: int = 0
-    settings: ClusterSettings = ClusterSettings()
+    settings: ClusterSettings = field(default_factory=ClusterSettings)
     schedulers: tuple[str, ...] = ()
     templates: tuple[TaskTemplate, ...] = ()
     without_credentials: tuple[tuple[ServiceId, int], ...] = ()

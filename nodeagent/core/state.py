@@ -118,9 +118,7 @@ class LocalTask:
     stop_reason: StopReason = StopReason.NONE
     is_stop_sent: bool = False  # We asked its container to stop, so its end is our doing.
     is_surplus: bool = False  # No leader wants it: stop it, remove it, say nothing of it.
-    is_released: bool = (
-        False  # Ended and recorded: forget it, and leave its container to the sweep.
-    )
+    is_released: bool = False  # Ended and recorded: forget it; the sweep gets its container.
     call: Call | None = None
     call_id: int = 0
     needs_look: bool = False

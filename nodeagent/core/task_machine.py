@@ -52,11 +52,13 @@ def next_call(task: LocalTask, gate: Gate, now: Instant) -> Call | None:
         return None
     if task.ended is not None:
         due = task.ended.restart_at
-        return Call.START if due is not None and due <= now else None
+        # A leader may have come and gone since the restart was planned: then the wait begins anew.
+        is_due = due is not None and max(due, gate.alone_from) <= now
+        return Call.START if is_due else None
     if task.phase is Phase.ABSENT:
         return Call.PULL if task.image is None else Call.CREATE
-    is_due = task.desired in (TaskState.RUNNING, TaskState.COMPLETE)
-    return Call.START if task.phase is Phase.CREATED and is_due else None
+    is_wanted_up = task.desired in (TaskState.RUNNING, TaskState.COMPLETE)
+    return Call.START if task.phase is Phase.CREATED and is_wanted_up else None
 
 
 def _closing_call(task: LocalTask) -> Call | None:
