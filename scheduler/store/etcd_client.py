@@ -162,7 +162,7 @@ class EtcdClient:
                 return await self._attempt(
                     endpoint, method, request, min(self.settings.attempt_timeout_s, left_s)
                 )
-            except NoSpaceError:
+            except (NoSpaceError, ForbiddenError):
                 raise  # The whole cluster's state: no other member will do better.
             except _StaleTokenError:
                 if not has_new_token:

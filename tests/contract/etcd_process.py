@@ -87,6 +87,10 @@ class EtcdMember:
     def resume(self) -> None:
         self.signal(signal.SIGCONT)
 
+    @property
+    def is_started(self) -> bool:
+        return self._process is not None
+
     def kill(self) -> None:
         """End at once, without any clean-up."""
         if self._process is not None:
@@ -184,6 +188,15 @@ class EtcdCluster:
                 if status.leader == status.header.member_id:
                     return member
         raise LookupError("no etcd member leads")
+
+    def heal(self) -> None:
+        """Bring every member back and wait until they agree."""
+        for member in self.members:
+            if member.is_started:
+                member.resume()
+            else:
+                self.start(member)
+        asyncio.run(self.wait_ready())
 
     def etcdctl(self, *arguments: str) -> str:
         """Run etcdctl against the first member (needs Debian's etcd-client)."""
