@@ -44,6 +44,9 @@ DESIRED_STATES = (
     TaskState.REMOVE,
 )
 
+END_STATES_BY_ITSELF = (TaskState.COMPLETE, TaskState.FAILED, TaskState.REJECTED)
+"""Ends that nobody asked for: the restart policy decides what follows."""
+
 
 class Owner(StrEnum):
     """Who may make a transition."""
@@ -198,3 +201,5 @@ class FinishedTask:
     container_id: str = ""
     counts_as_restart: bool = False
     """True when it ended by itself, so that its successor is a restart."""
+    ends_in_row: int = 0
+    """How many attempts of its slot and template ended too soon, one after the other, with it."""

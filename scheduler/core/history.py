@@ -5,18 +5,33 @@ Swarm's rule: per slot the newest `limit` are kept, more where a restart policy 
 
 from collections.abc import Sequence
 
+from berth.model.backoff import ends_in_row
 from berth.model.defaults import effective_restart
 from berth.model.service import RestartPolicy
 from berth.model.task import END_STATES_BY_ITSELF, FinishedTask, Task
 
 
-def finished_from(task: Task) -> FinishedTask:
-    """Return the history entry of an ended task."""
+def finished_from(
+    task: Task, history: Sequence[FinishedTask], policy: RestartPolicy
+) -> FinishedTask:
+    """Return the history entry of an ended task.
+
+    Args:
+        task: it has ended.
+        history: of its slot, oldest first.
+        policy: of its template; its delay says how long a good run is.
+    """
     assert task.observed.is_terminal
     status = task.status
     measured = 0.0
     if task.running_since is not None:
         measured = max(task.observed_since - task.running_since, 0.0)
+    ran_s = max(measured, status.ran_s if status else 0.0)
+    by_itself = task.is_wanted and task.observed in END_STATES_BY_ITSELF
+    before = 0
+    if history and history[-1].template_version == task.template_version:
+        before = history[-1].ends_in_row
+    row = ends_in_row(before, ran_s, effective_restart(policy).delay_s) if by_itself else 0
     return FinishedTask(
         id=task.id,
         slot=task.slot,
@@ -28,12 +43,13 @@ def finished_from(task: Task) -> FinishedTask:
         desired=task.desired,
         created_at=task.created_at,
         finished_at=task.observed_at,
-        ran_s=max(measured, status.ran_s if status else 0.0),
+        ran_s=ran_s,
         exit_code=status.exit_code if status else None,
         message=status.message if status else "",
         error=(status.error if status else "") or task.reason,
         container_id=status.container_id if status else "",
-        counts_as_restart=task.is_wanted and task.observed in END_STATES_BY_ITSELF,
+        counts_as_restart=by_itself,
+        ends_in_row=row,
     )
 
 

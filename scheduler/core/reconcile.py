@@ -122,7 +122,8 @@ def plan_slot(view: SlotView, now: Now) -> SlotPlan:
             actions.append(Drop(task))
         else:
             actions.append(Finish(task))
-            history.append(finished_from(task))
+            policy = view.record.templates[task.template_version].task.restart
+            history.append(finished_from(task, history, policy))
     if not view.is_wanted:
         return _plan_closing(actions, live)
     wanted: list[Task] = []

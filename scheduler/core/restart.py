@@ -8,7 +8,7 @@ leader's memory and loses them). Source of the rules: swarmkit's restart supervi
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from berth.model.backoff import ends_in_row, restart_delay_s
+from berth.model.backoff import restart_delay_s
 from berth.model.defaults import effective_restart
 from berth.model.instant import Timestamp, remaining_s
 from berth.model.service import RestartCondition, RestartPolicy
@@ -55,20 +55,16 @@ def plan_restart(
         return GiveUp("restart condition is none")
     if rules.condition is RestartCondition.ON_FAILURE and last.state is TaskState.COMPLETE:
         return GiveUp("it completed, and the restart condition is on-failure")
-    ended = [
-        entry
-        for entry in history
-        if entry.counts_as_restart and entry.template_version == template_version
-    ]
     if rules.max_attempts:
-        counted = ended
-        if rules.window_s:
-            counted = [e for e in ended if last.finished_at - e.finished_at <= rules.window_s]
+        counted = [
+            entry
+            for entry in history
+            if entry.counts_as_restart
+            and entry.template_version == template_version
+            and (not rules.window_s or last.finished_at - entry.finished_at <= rules.window_s)
+        ]
         # The first end is not a restart yet: n ends in a row mean n-1 restarts so far.
         if len(counted) > rules.max_attempts:
             return GiveUp(f"all {rules.max_attempts} restart attempts are used up")
-    ends = 0
-    for entry in ended:
-        ends = ends_in_row(ends, entry.ran_s, rules.delay_s)
-    delay_s = restart_delay_s(rules.delay_s, ends)
-    return Restart(remaining_s(last.finished_at, delay_s, now), delay_s, ends)
+    delay_s = restart_delay_s(rules.delay_s, last.ends_in_row)
+    return Restart(remaining_s(last.finished_at, delay_s, now), delay_s, last.ends_in_row)

@@ -364,7 +364,8 @@ class LeaderState:
         assert task.observed.is_terminal
         service = self.services[task.service_id]
         slot = slot_of(task)
-        finished = finished_from(task)
+        policy = service.record.templates[task.template_version].task.restart
+        finished = finished_from(task, service.history.get(slot, ()), policy)
         self._unindex(service, task)
         kept = service.history.setdefault(slot, [])
         kept.append(finished)

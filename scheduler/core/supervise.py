@@ -13,8 +13,7 @@ from berth.model.fence import fence_after_s, replace_after_s
 from berth.model.ids import NodeId
 from berth.model.instant import NEVER, Instant, after
 from berth.model.node import Availability, NodeState
-from berth.model.task import Task, TaskState
-from scheduler.core.history import finished_from
+from berth.model.task import FinishedTask, Task, TaskState
 from scheduler.core.placement.place import global_candidates
 from scheduler.core.reconcile import (
     Action,
@@ -169,8 +168,7 @@ def _apply(
 ) -> None:
     match action:
         case Finish(task):
-            _note_end(state, service, task, now)
-            state.finish_task(task)
+            _note_end(state, service, state.finish_task(task), now)
         case Drop(task):
             state.drop_task(task)
         case SetDesired(task, desired, reason):
@@ -181,15 +179,14 @@ def _apply(
             state.close_slot(service, slot)
 
 
-def _note_end(state: LeaderState, service: ServiceState, task: Task, now: Now) -> None:
+def _note_end(state: LeaderState, service: ServiceState, finished: FinishedTask, now: Now) -> None:
     """Count an end that nobody asked for, against its node and against the rollout."""
-    finished = finished_from(task)
-    if not finished.counts_as_restart or task.node_id is None:
+    if not finished.counts_as_restart or finished.node_id is None:
         return
-    service.failures_by_node.setdefault(task.node_id, []).append(now.instant)
-    record = count_failure(service.record, task.template_version, finished.ran_s)
+    service.failures_by_node.setdefault(finished.node_id, []).append(now.instant)
+    record = count_failure(service.record, finished.template_version, finished.ran_s)
     if record is not service.record:
-        service.failed.add(slot_of(task))
+        service.failed.add(finished.home if finished.home is not None else finished.slot)
         state.amend_service(record)
 
 

@@ -253,6 +253,7 @@ def encode_history(service: ServiceState, shard: int) -> bytes:
                 error=entry.error,
                 container_id=entry.container_id,
                 counts_as_restart=entry.counts_as_restart,
+                ends_in_row=entry.ends_in_row,
             )
             if entry.exit_code is not None:
                 stored.exit_code = entry.exit_code
@@ -280,6 +281,7 @@ def decode_history(service: ServiceId, value: bytes) -> list[FinishedTask]:
             error=entry.error,
             container_id=entry.container_id,
             counts_as_restart=entry.counts_as_restart,
+            ends_in_row=entry.ends_in_row,
         )
         for entry in message.tasks
     ]

@@ -104,7 +104,7 @@ class PlacementsRecord(_message.Message):
     def __init__(self, schema: _Optional[int] = ..., services: _Optional[_Iterable[str]] = ..., tasks: _Optional[_Iterable[_Union[PlacedTask, _Mapping]]] = ...) -> None: ...
 
 class FinishedTask(_message.Message):
-    __slots__ = ("slot", "home", "attempt", "template_version", "node_id", "state", "desired", "created_at", "finished_at", "ran_s", "exit_code", "message", "error", "container_id", "counts_as_restart")
+    __slots__ = ("slot", "home", "attempt", "template_version", "node_id", "state", "desired", "created_at", "finished_at", "ran_s", "exit_code", "message", "error", "container_id", "counts_as_restart", "ends_in_row")
     SLOT_FIELD_NUMBER: _ClassVar[int]
     HOME_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
@@ -120,6 +120,7 @@ class FinishedTask(_message.Message):
     ERROR_FIELD_NUMBER: _ClassVar[int]
     CONTAINER_ID_FIELD_NUMBER: _ClassVar[int]
     COUNTS_AS_RESTART_FIELD_NUMBER: _ClassVar[int]
+    ENDS_IN_ROW_FIELD_NUMBER: _ClassVar[int]
     slot: int
     home: str
     attempt: int
@@ -135,7 +136,8 @@ class FinishedTask(_message.Message):
     error: str
     container_id: str
     counts_as_restart: bool
-    def __init__(self, slot: _Optional[int] = ..., home: _Optional[str] = ..., attempt: _Optional[int] = ..., template_version: _Optional[int] = ..., node_id: _Optional[str] = ..., state: _Optional[int] = ..., desired: _Optional[int] = ..., created_at: _Optional[float] = ..., finished_at: _Optional[float] = ..., ran_s: _Optional[float] = ..., exit_code: _Optional[int] = ..., message: _Optional[str] = ..., error: _Optional[str] = ..., container_id: _Optional[str] = ..., counts_as_restart: _Optional[bool] = ...) -> None: ...
+    ends_in_row: int
+    def __init__(self, slot: _Optional[int] = ..., home: _Optional[str] = ..., attempt: _Optional[int] = ..., template_version: _Optional[int] = ..., node_id: _Optional[str] = ..., state: _Optional[int] = ..., desired: _Optional[int] = ..., created_at: _Optional[float] = ..., finished_at: _Optional[float] = ..., ran_s: _Optional[float] = ..., exit_code: _Optional[int] = ..., message: _Optional[str] = ..., error: _Optional[str] = ..., container_id: _Optional[str] = ..., counts_as_restart: _Optional[bool] = ..., ends_in_row: _Optional[int] = ...) -> None: ...
 
 class HistoryRecord(_message.Message):
     __slots__ = ("schema", "tasks")
