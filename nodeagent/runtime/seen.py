@@ -67,6 +67,8 @@ def seen_container(document: Mapping[str, Any], image: ImageFacts | None) -> See
     name = ContainerState(state["Status"])
     labels = document["Config"].get("Labels") or {}
     reference = document["Config"].get("Image") or ""
+    started_at = unix_seconds(state.get("StartedAt"))
+    finished_at = unix_seconds(state.get("FinishedAt"))
     health = (state.get("Health") or {}).get("Status") or Health.NONE.value
     return SeenContainer(
         container_id=document["Id"],
@@ -80,8 +82,10 @@ def seen_container(document: Mapping[str, Any], image: ImageFacts | None) -> See
         image_digest=image.digest_for(reference) if image else "",
         image_id=document.get("Image") or "",
         platform=image.platform if image else "",
-        started_at=unix_seconds(state.get("StartedAt")),
-        finished_at=unix_seconds(state.get("FinishedAt")),
+        started_at=started_at,
+        # The Engine keeps the last end of a container that runs again; and it notes a start late,
+        # so that a quick container may seem to end before it began.
+        finished_at=max(finished_at, started_at) if name in _ENDED else 0.0,
         ports=_bound_ports((document.get("NetworkSettings") or {}).get("Ports") or {}),
         labels=labels,
     )

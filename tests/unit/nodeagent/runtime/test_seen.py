@@ -62,6 +62,12 @@ def test_an_ended_container_has_its_code_and_cause():
     assert seen.finished_at == 1795413601.0
 
 
+def test_a_quick_container_does_not_end_before_it_began():
+    state = {"Status": "exited", "FinishedAt": "2026-11-23T06:00:00.4Z"}
+    seen = seen_container(a_document(state), FACTS)
+    assert seen.finished_at == seen.started_at == 1795413600.5
+
+
 def test_a_container_that_could_not_start_has_an_error_and_no_exit_code():
     seen = seen_container(a_document({"Status": "created", "ExitCode": 127, "Error": "no"}), None)
     assert (seen.state, seen.exit_code, seen.error) == (ContainerState.CREATED, None, "no")
