@@ -1,0 +1,372 @@
+"""The client of the Control API: what the `berth` command and the Docker gateway speak through.
+
+Duty: one typed method per call, to whichever of several schedulers answers.
+Not here: what the answers look like (berth.views), channels (berth.wire.channel).
+
+Invariants (tests/unit/berth/test_client.py): a call that may have taken effect is never sent twice
+unless it only reads; a call that surely took no effect (a scheduler could not be reached, or said
+that there is no leader) is tried elsewhere until the time is up.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+import grpc
+import grpc.aio
+
+from berth.clock import Clock, SystemClock
+from berth.errors import BerthError, ConfigError, NoLeaderError, NotLeaderError, UnavailableError
+from berth.model.cluster import ClusterSettings
+from berth.model.ids import NodeId, ServiceId
+from berth.model.node import Availability, NodeSpec
+from berth.model.registry_auth import RegistryAuth
+from berth.model.service import ServiceSpec
+from berth.v1 import control_pb2, control_pb2_grpc
+from berth.views import (
+    ClusterView,
+    CreatedService,
+    Explanation,
+    LogChunk,
+    NodeView,
+    ResolvedImage,
+    ServiceView,
+    TaskView,
+    UpdatedService,
+)
+from berth.wire.channel import open_channel
+from berth.wire.convert import from_proto, to_proto
+from berth.wire.status import error_from_rpc
+from berth.wire.tls import TlsSettings
+
+CALL_TIMEOUT_S: Final = 30.0
+_CONNECT_TIMEOUT_S: Final = 2.0
+_ROUND_PAUSE_S: Final = 0.3
+
+
+class ControlClient:
+    """Speaks to the schedulers at `addresses`; any of them will do (an async context manager)."""
+
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        *,
+        tls: TlsSettings | None = None,
+        clock: Clock | None = None,
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> None:
+        """Prepare; nothing is connected yet.
+
+        Args:
+            addresses: HOST:PORT or unix:PATH of schedulers.
+            tls: our certificate, None for plain connections.
+            clock: for pauses between rounds.
+            timeout_s: how long one call may take over all schedulers together.
+        """
+        if not addresses:
+            raise ConfigError("no scheduler is named: give --scheduler or set BERTH_SCHEDULER")
+        self._addresses = tuple(addresses)
+        self._tls = tls
+        self._clock = clock or SystemClock()
+        self._timeout_s = timeout_s
+        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._preferred = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        channels, self._channels = list(self._channels.values()), {}
+        for channel in channels:
+            await channel.close(None)
+
+    # Services.
+
+    async def create_service(
+        self,
+        spec: ServiceSpec,
+        *,
+        registry_auth: RegistryAuth | None = None,
+        no_resolve_image: bool = False,
+        dry_run: bool = False,
+    ) -> CreatedService:
+        """Create a service; with `dry_run` only validate and plan."""
+        request = control_pb2.CreateServiceRequest(
+            spec=to_proto(spec), no_resolve_image=no_resolve_image, dry_run=dry_run
+        )
+        if registry_auth is not None:
+            request.registry_auth.CopyFrom(to_proto(registry_auth))
+        answer = await self._call("CreateService", request, is_read=dry_run)
+        return from_proto(CreatedService, answer)
+
+    async def update_service(
+        self,
+        name: str,
+        spec: ServiceSpec,
+        *,
+        version: int = 0,
+        registry_auth: RegistryAuth | None = None,
+        registry_auth_from: str = "",
+        no_resolve_image: bool = False,
+        dry_run: bool = False,
+    ) -> UpdatedService:
+        """Replace a service's spec.
+
+        Args:
+            name: name, ID or unique prefix of an ID.
+            spec: the whole new spec.
+            version: of the spec that the caller read; 0 overwrites whatever there is.
+            registry_auth: credentials for the image; None keeps those that are stored.
+            registry_auth_from: whose stored ones: "", "spec" or "previous-spec".
+            no_resolve_image: leave the image's tag as it is.
+            dry_run: only validate and plan.
+
+        Raises:
+            OutOfSequenceError: somebody changed it since `version`; read it again.
+        """
+        request = control_pb2.UpdateServiceRequest(
+            name=name,
+            version=version,
+            spec=to_proto(spec),
+            registry_auth_from=registry_auth_from,
+            no_resolve_image=no_resolve_image,
+            dry_run=dry_run,
+        )
+        if registry_auth is not None:
+            request.registry_auth.CopyFrom(to_proto(registry_auth))
+        answer = await self._call("UpdateService", request, is_read=dry_run)
+        return from_proto(UpdatedService, answer)
+
+    async def rollback_service(
+        self, name: str, *, version: int = 0, dry_run: bool = False
+    ) -> UpdatedService:
+        """Swap a service's spec and its previous one."""
+        request = control_pb2.UpdateServiceRequest(
+            name=name, version=version, rollback=True, dry_run=dry_run
+        )
+        answer = await self._call("UpdateService", request, is_read=dry_run)
+        return from_proto(UpdatedService, answer)
+
+    async def remove_service(self, name: str) -> ServiceId:
+        """Remove a service and stop its tasks; return its ID."""
+        request = control_pb2.RemoveServiceRequest(name=name)
+        answer = await self._call("RemoveService", request, is_read=False)
+        return ServiceId(answer.id)
+
+    async def get_service(self, name: str) -> ServiceView:
+        """Return one service by name, ID or unique prefix of an ID."""
+        request = control_pb2.GetServiceRequest(name=name)
+        return from_proto(ServiceView, await self._call("GetService", request))
+
+    async def list_services(self, names: Sequence[str] = ()) -> list[ServiceView]:
+        """Return the services named, or all."""
+        request = control_pb2.ListServicesRequest(names=names)
+        answer = await self._call("ListServices", request)
+        return [from_proto(ServiceView, message) for message in answer.services]
+
+    async def list_tasks(
+        self,
+        *,
+        services: Sequence[str] = (),
+        nodes: Sequence[str] = (),
+        ids: Sequence[str] = (),
+        only_wanted: bool = False,
+        up_to_date: bool = False,
+    ) -> list[TaskView]:
+        """Return tasks; what is given narrows.
+
+        Args:
+            services: names or IDs.
+            nodes: names or IDs.
+            ids: prefixes of task IDs.
+            only_wanted: leave out history and what is being stopped.
+            up_to_date: only tasks of the newest template.
+        """
+        request = control_pb2.ListTasksRequest(
+            services=services, nodes=nodes, ids=ids, only_wanted=only_wanted, up_to_date=up_to_date
+        )
+        answer = await self._call("ListTasks", request)
+        return [from_proto(TaskView, message) for message in answer.tasks]
+
+    async def service_logs(
+        self,
+        name: str,
+        *,
+        follow: bool = False,
+        tail: int = -1,
+        since: float = 0.0,
+        stdout: bool = True,
+        stderr: bool = True,
+    ) -> AsyncIterator[LogChunk]:
+        """Yield what the tasks of a service, or one task, wrote.
+
+        Args:
+            name: a service or a task.
+            follow: go on with what they write from now on.
+            tail: lines per task; -1 = all.
+            since: seconds since 1970.
+            stdout: include standard output.
+            stderr: include standard error.
+        """
+        request = control_pb2.ServiceLogsRequest(
+            name=name, follow=follow, tail=tail, since=since, stdout=stdout, stderr=stderr
+        )
+        address = await self._reachable()
+        call = self._stub(address).ServiceLogs(request)
+        try:
+            async for message in call:
+                yield from_proto(LogChunk, message)
+        except grpc.aio.AioRpcError as error:
+            raise error_from_rpc(error) from error
+        finally:
+            call.cancel()
+
+    # Nodes.
+
+    async def list_nodes(self, names: Sequence[str] = ()) -> list[NodeView]:
+        """Return the nodes named, or all."""
+        answer = await self._call("ListNodes", control_pb2.ListNodesRequest(names=names))
+        return [from_proto(NodeView, message) for message in answer.nodes]
+
+    async def get_node(self, name: str) -> NodeView:
+        """Return one node by name, ID or unique prefix of an ID."""
+        request = control_pb2.GetNodeRequest(name=name)
+        return from_proto(NodeView, await self._call("GetNode", request))
+
+    async def update_node(
+        self,
+        name: str,
+        *,
+        version: int = 0,
+        availability: Availability | None = None,
+        labels_add: Mapping[str, str] | None = None,
+        labels_remove: Sequence[str] = (),
+        spec: NodeSpec | None = None,
+    ) -> NodeView:
+        """Change what operators set on a node: single things, or the whole `spec`."""
+        request = control_pb2.UpdateNodeRequest(
+            name=name, version=version, labels_add=labels_add or {}, labels_remove=labels_remove
+        )
+        if availability is not None:
+            request.availability = availability.value
+        if spec is not None:
+            request.spec.CopyFrom(to_proto(spec))
+        return from_proto(NodeView, await self._call("UpdateNode", request, is_read=False))
+
+    async def remove_node(self, name: str, *, force: bool = False) -> NodeId:
+        """Forget a node; refused while it is ready, unless forced. Return its ID."""
+        request = control_pb2.RemoveNodeRequest(name=name, force=force)
+        answer = await self._call("RemoveNode", request, is_read=False)
+        return NodeId(answer.id)
+
+    # The cluster.
+
+    async def explain(self, name: str) -> Explanation:
+        """Say why the tasks of a service, or one task, are where they are or nowhere."""
+        request = control_pb2.ExplainRequest(name=name)
+        return from_proto(Explanation, await self._call("Explain", request))
+
+    async def get_cluster(self) -> ClusterView:
+        """Return settings, leader and state of the store."""
+        return from_proto(
+            ClusterView, await self._call("GetCluster", control_pb2.GetClusterRequest())
+        )
+
+    async def update_cluster(self, settings: ClusterSettings, *, version: int = 0) -> ClusterView:
+        """Replace the cluster's settings."""
+        request = control_pb2.UpdateClusterRequest(version=version, settings=to_proto(settings))
+        return from_proto(ClusterView, await self._call("UpdateCluster", request, is_read=False))
+
+    async def resolve_image(
+        self, image: str, *, registry_auth: RegistryAuth | None = None
+    ) -> ResolvedImage:
+        """Ask the image's registry which digest and platforms stand behind a reference."""
+        request = control_pb2.ResolveImageRequest(image=image)
+        if registry_auth is not None:
+            request.registry_auth.CopyFrom(to_proto(registry_auth))
+        return from_proto(ResolvedImage, await self._call("ResolveImage", request))
+
+    # How calls reach a scheduler.
+
+    def _stub(self, address: str) -> Any:
+        channel = self._channels.get(address)
+        if channel is None:
+            channel = self._channels[address] = open_channel(address, self._tls)
+        return control_pb2_grpc.ControlStub(channel)  # type: ignore[no-untyped-call]
+
+    async def _call(self, method: str, request: Any, *, is_read: bool = True) -> Any:
+        last: BerthError | None = None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                while True:
+                    address = await self._reachable()
+                    try:
+                        return await getattr(self._stub(address), method)(request)
+                    except grpc.aio.AioRpcError as error:
+                        last = error_from_rpc(error)
+                        if not _may_repeat(last, is_read):
+                            raise last from error
+                    self._preferred = (self._preferred + 1) % len(self._addresses)
+                    if self._preferred == 0:
+                        await self._clock.sleep(_ROUND_PAUSE_S)
+        except TimeoutError:
+            if last is not None:
+                raise last from None
+            raise self._unreachable(method, is_read) from None
+
+    async def _reachable(self) -> str:
+        """Return the address of a scheduler that takes connections, the last good one first.
+
+        Raises:
+            UnavailableError: none does; nothing was sent.
+        """
+        count = len(self._addresses)
+        for offset in range(count):
+            index = (self._preferred + offset) % count
+            address = self._addresses[index]
+            self._stub(address)
+            try:
+                async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                    is_connected = await _connects(self._channels[address])
+            except TimeoutError:
+                continue
+            if is_connected:
+                self._preferred = index
+                return address
+        raise UnavailableError(
+            f"no scheduler answers at {', '.join(self._addresses)}; "
+            "check the address (--scheduler, BERTH_SCHEDULER), TLS and that one runs"
+        )
+
+    def _unreachable(self, method: str, is_read: bool) -> UnavailableError:
+        doubt = "" if is_read else "; it may still take effect, look before you repeat it"
+        return UnavailableError(f"{method} got no answer within {self._timeout_s:g} s{doubt}")
+
+
+async def _connects(channel: grpc.aio.Channel) -> bool:
+    """Wait until `channel` is connected, or has failed to."""
+    state = channel.get_state(try_to_connect=True)
+    while state is not grpc.ChannelConnectivity.READY:
+        if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            return False
+        await channel.wait_for_state_change(state)
+        state = channel.get_state(try_to_connect=True)
+    return True
+
+
+def _may_repeat(error: BerthError, is_read: bool) -> bool:
+    """Return whether the call that `error` ended may be sent to another scheduler."""
+    if isinstance(error, (NoLeaderError, NotLeaderError)):
+        return True  # Said by a scheduler: nothing was done.
+    # Of our own making when the connection broke; `type` because its subclasses are answers.
+    return is_read and type(error) is UnavailableError
