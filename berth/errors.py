@@ -16,6 +16,7 @@ to (gRPC status, HTTP status, exit code) and by which `RetryRule` a caller may t
     +-- UnavailableError         not now: no leader, no store, no registry
     |   +-- NoLeaderError        no scheduler leads
     |   +-- NotLeaderError       this scheduler does not lead; names the one that does
+    |   +-- OutcomeUnknownError  it may or may not have taken effect
     |   +-- StoreUnavailableError
     |   +-- UpstreamError        a registry, an Engine or a node did not answer as it should
     +-- StaleEpochError          another scheduler leads; stop leading
@@ -155,6 +156,15 @@ class NotLeaderError(UnavailableError):
     def __init__(self, message: str, leader_address: str = "") -> None:
         super().__init__(message)
         self.leader_address = leader_address
+
+
+class OutcomeUnknownError(UnavailableError):
+    """The answer was lost: the change may or may not have taken effect.
+
+    Never repeat it blindly: look at the newest state first, then decide.
+    """
+
+    retry = RetryRule.AFRESH
 
 
 class StoreUnavailableError(UnavailableError):

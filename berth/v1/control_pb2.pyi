@@ -31,7 +31,7 @@ class CreateServiceResponse(_message.Message):
     def __init__(self, id: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., plan: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class UpdateServiceRequest(_message.Message):
-    __slots__ = ("name", "version", "spec", "rollback", "registry_auth", "registry_auth_from", "no_resolve_image", "dry_run")
+    __slots__ = ("name", "version", "spec", "rollback", "registry_auth", "registry_auth_from", "no_resolve_image", "dry_run", "resolve_image")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +40,7 @@ class UpdateServiceRequest(_message.Message):
     REGISTRY_AUTH_FROM_FIELD_NUMBER: _ClassVar[int]
     NO_RESOLVE_IMAGE_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    RESOLVE_IMAGE_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: int
     spec: _types_pb2.ServiceSpec
@@ -48,7 +49,8 @@ class UpdateServiceRequest(_message.Message):
     registry_auth_from: str
     no_resolve_image: bool
     dry_run: bool
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., spec: _Optional[_Union[_types_pb2.ServiceSpec, _Mapping]] = ..., rollback: _Optional[bool] = ..., registry_auth: _Optional[_Union[_types_pb2.RegistryAuth, _Mapping]] = ..., registry_auth_from: _Optional[str] = ..., no_resolve_image: _Optional[bool] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    resolve_image: bool
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., spec: _Optional[_Union[_types_pb2.ServiceSpec, _Mapping]] = ..., rollback: _Optional[bool] = ..., registry_auth: _Optional[_Union[_types_pb2.RegistryAuth, _Mapping]] = ..., registry_auth_from: _Optional[str] = ..., no_resolve_image: _Optional[bool] = ..., dry_run: _Optional[bool] = ..., resolve_image: _Optional[bool] = ...) -> None: ...
 
 class UpdateServiceResponse(_message.Message):
     __slots__ = ("version", "warnings", "plan")
