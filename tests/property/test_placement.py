@@ -88,7 +88,9 @@ constraint_texts = st.sampled_from(
         "node.colour!=red",
     ]
 )
-constraints = st.lists(constraint_texts.map(parse_constraint), max_size=2).map(tuple)
+constraints = st.lists(constraint_texts, max_size=2, unique=True).map(
+    lambda texts: tuple(parse_constraint(text) for text in texts)
+)
 
 
 def optional(strategy: st.SearchStrategy, empty: object) -> st.SearchStrategy:

@@ -32,7 +32,7 @@ class Demand:
     """What one task needs. Tasks of equal demand can be placed together.
 
     An amount of 0 is no demand: it fits even on a node that is over-committed. `generic` has no
-    zero counts and each kind once. `spread` has only descriptors that name a label. A `variant` of
+    zero counts and each kind once; no constraint, platform, port or driver is there twice. `spread` has only descriptors that name a label. A `variant` of
     a platform is not compared, as in Swarm.
     """
 
@@ -69,7 +69,7 @@ def compile_demand(service_id: ServiceId, task: TaskSpec, endpoint: EndpointSpec
         nano_cpus=reservation.nano_cpus,
         memory_bytes=reservation.memory_bytes,
         generic=tuple(sorted((kind, n) for kind, n in reservation.generic.items() if n > 0)),
-        constraints=tuple(parse_constraint(text) for text in placement.constraints),
+        constraints=_constraints(placement.constraints),
         platforms=_normal_platforms(placement.platforms),
         host_ports=_host_ports(endpoint),
         max_per_node=placement.max_replicas_per_node,
@@ -89,6 +89,11 @@ def plugin_name(name: str) -> str:
 def normal_platform(platform: Platform) -> Platform:
     """Return `platform` in Go's words and without a variant, as all comparisons expect it."""
     return replace(normalised_platform(platform), variant="")
+
+
+def _constraints(texts: tuple[str, ...]) -> tuple[Constraint, ...]:
+    # Said twice is said once; else neither of the two alone would keep a node from fitting.
+    return tuple(dict.fromkeys(parse_constraint(text) for text in texts)) if texts else ()
 
 
 def _normal_platforms(platforms: tuple[Platform, ...]) -> tuple[Platform, ...]:
