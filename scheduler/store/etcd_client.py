@@ -138,6 +138,10 @@ class EtcdClient:
             return _StaleTokenError()
         return error_of(error.code(), details, endpoint.address)
 
+    def forget_token(self) -> None:
+        """Log in again before the next call."""
+        self._token = None
+
     # -- Inside
 
     async def _call(self, method: Method[Req, Resp], request: Req, *, is_repeatable: bool) -> Resp:

@@ -16,7 +16,7 @@ from grpc import aio
 from berth.errors import BerthError, StoreUnavailableError
 from berth.model.ids import Revision
 from scheduler.store import etcd_methods as methods
-from scheduler.store.errors import CompactedError, EtcdCallError, EtcdRefusedError
+from scheduler.store.errors import CompactedError, EtcdCallError
 from scheduler.store.etcd_endpoints import Endpoint
 from scheduler.store.etcdpb import etcd_pb2 as pb
 
@@ -27,6 +27,10 @@ PAUSE_S: Final = 0.2
 PROBE_S_MAX: Final = 16.0
 
 _Call = aio.StreamStreamCall[pb.WatchRequest, pb.WatchResponse]
+
+
+class _CanceledError(Exception):
+    """The member ended the watch. It says "permission denied" even if only the token is old."""
 
 
 class _SilentError(Exception):
@@ -49,7 +53,7 @@ async def watch_events(
                     response = await _next_response(call, probe_s)
                     probe_s = client.settings.watch_probe_s
                     if response.canceled:
-                        _raise_canceled(response, endpoint)
+                        _raise_canceled(response)
                     events = [e for e in response.events if e.kv.mod_revision >= resume_at]
                     if events:
                         yield events
@@ -59,6 +63,8 @@ async def watch_events(
         except (_SilentError, TimeoutError):
             # Perhaps it is only slow: be more patient next time, not to burden it with reconnects.
             probe_s = min(probe_s * 2, PROBE_S_MAX)
+        except _CanceledError:
+            client.forget_token()
         except aio.AioRpcError as error:
             reason = client.error_from(error, endpoint)
             if isinstance(reason, BerthError) and not isinstance(reason, EtcdCallError):
@@ -122,7 +128,7 @@ async def _ask_for_progress(call: _Call, timeout_s: float) -> None:
         return  # The stream has just ended: reading it tells how.
 
 
-def _raise_canceled(response: pb.WatchResponse, endpoint: Endpoint) -> None:
+def _raise_canceled(response: pb.WatchResponse) -> None:
     """Raise why etcd ended the watch."""
     if response.compact_revision:
         raise CompactedError(
@@ -130,6 +136,4 @@ def _raise_canceled(response: pb.WatchResponse, endpoint: Endpoint) -> None:
             "read afresh",
             compact_revision=Revision(response.compact_revision),
         )
-    if "permission denied" in response.cancel_reason:
-        raise EtcdRefusedError(f"etcd at {endpoint.address} ends the watch: permission denied")
-    raise _SilentError
+    raise _CanceledError

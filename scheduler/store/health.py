@@ -4,14 +4,21 @@ Duty: turn errors into a `StoreHealth`, log each change of state once.
 Not here: deciding what to do about it.
 """
 
+from typing import Final
+
 import structlog
 
 from berth.clock import Clock
 from berth.errors import BerthError
-from scheduler.store.errors import AmbiguousError, NoQuorumError, NoSpaceError
+from berth.model.instant import Instant
+from scheduler.store.errors import AmbiguousError, ForbiddenError, NoQuorumError, NoSpaceError
 from scheduler.store.port import StoreHealth, StoreState
 
 _log = structlog.get_logger(__name__)
+
+
+GRACE_S: Final = 1.0
+"""A failure that another member makes good within this time is no outage, and not told as one."""
 
 
 class HealthRecord:
@@ -19,16 +26,24 @@ class HealthRecord:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._failing_since: Instant | None = None
         self.current = StoreHealth(StoreState.OK, clock.timestamp())
 
     def note_success(self) -> None:
         """A call that needs quorum and space went through."""
+        self._failing_since = None
         if self.current.state is not StoreState.OK:
             self._change(StoreState.OK, "")
 
     def note_failure(self, error: BerthError) -> None:
         """A call failed: remember as what."""
-        self._change(state_of(error), error.message)
+        now = self._clock.instant()
+        if self._failing_since is None:
+            self._failing_since = now
+        is_certain = isinstance(error, NoSpaceError | NoQuorumError | ForbiddenError)
+        is_outage = is_certain or now - self._failing_since >= GRACE_S
+        if is_outage or self.current.state is not StoreState.OK:
+            self._change(state_of(error), error.message)
 
     def _change(self, state: StoreState, last_error: str) -> None:
         before = self.current

@@ -86,6 +86,7 @@ def test_leaders_that_are_cut_off_and_come_back_never_interleave(seed):
         model = ModelEtcd(clock)
         acknowledged: list[str] = []
         leaderships: dict[str, EtcdLeadership] = {}
+        loaded: dict[int, int] = {}  # The revision at which each epoch's leader began to know.
 
         def check_one_is_valid() -> None:
             valid = [name for name, it in leaderships.items() if it.is_valid()]
@@ -98,6 +99,7 @@ def test_leaders_that_are_cut_off_and_come_back_never_interleave(seed):
                 check_one_is_valid()
                 store = EtcdStore(client, "/berth/", leadership, None, clock)
                 try:
+                    loaded[leadership.epoch] = (await store.load()).revision
                     for turn in range(10_000):
                         check_one_is_valid()
                         key = f"{name}-{term}-{turn}"
@@ -153,6 +155,10 @@ def test_leaders_that_are_cut_off_and_come_back_never_interleave(seed):
             by_epoch.setdefault(epoch, []).append(sequence)
         assert all(s == list(range(1, len(s) + 1)) for s in by_epoch.values())
         assert len(by_epoch) > 1, "nothing ever changed hands"
+        for entry in model._history[b"/berth/commit"]:
+            epoch = int(entry.value.partition(b":")[0])
+            unseen = [e for e, at in loaded.items() if e > epoch and at < entry.mod_revision]
+            assert not unseen, f"epoch {epoch} wrote behind the back of {unseen}"
 
     run_virtually(main())
 
