@@ -130,6 +130,8 @@ class Leader:
         self._due = asyncio.Event()
         self._parcels: asyncio.Queue[_Parcel] = asyncio.Queue()
         self._waiters: list[asyncio.Future[Revision]] = []
+        self._unanswered: set[asyncio.Future[Revision]] = set()
+        """Every waiter until it is answered, in `_waiters` or in a parcel."""
         self._joining: list[AgentSession] = []
         self._last_commit: asyncio.Future[Revision] | None = None
         self._ended: BaseException | None = None
@@ -160,7 +162,7 @@ class Leader:
         self._ended = cause
         for session in list(self.sessions.values()):
             session.outbox.close()
-        for waiter in self._waiters:
+        for waiter in self._unanswered:
             if not waiter.done():
                 waiter.set_exception(_as_not_leading(cause))
         while not self._parcels.empty():
@@ -314,6 +316,8 @@ class Leader:
         self._check_leading()
         waiter: asyncio.Future[Revision] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
+        self._unanswered.add(waiter)
+        waiter.add_done_callback(self._unanswered.discard)
         self._due.set()
         return await waiter
 
@@ -422,7 +426,8 @@ class Leader:
                 membership.hear(self.state, session.node, session.id, now.instant)
             case "status":
                 statuses = [from_proto(TaskStatus, status) for status in message.status.tasks]
-                membership.report(self.state, session.node, session.id, statuses, now)
+                for task in membership.report(self.state, session.node, session.id, statuses, now):
+                    self._observer.task_running(max(task.observed_at - task.created_at, 0.0))
                 self._due.set()
             case "description":
                 membership.hear(self.state, session.node, session.id, now.instant)

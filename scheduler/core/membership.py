@@ -80,18 +80,24 @@ def report(
     session: SessionId,
     statuses: Iterable[TaskStatus],
     now: Now,
-) -> None:
-    """Fold in what an agent observed; of tasks that are not on its node it has nothing to say."""
+) -> list[Task]:
+    """Fold in what an agent observed; of tasks that are not on its node it has nothing to say.
+
+    Returns the tasks that began to run by this report.
+    """
+    began: list[Task] = []
     if not hear(state, node, session, now.instant):
-        return
+        return began
     on_node = state.node_tasks.get(node, {})
     for status in statuses:
         task = on_node.get(status.task_id)
         if task is not None:
-            state.observe(task, status, now)
+            if state.observe(task, status, now) and task.observed == TaskState.RUNNING:
+                began.append(task)
         elif status.state.is_terminal:
             # Recorded already; the agent missed that it may forget it.
             state.forgotten.setdefault(node, []).append(status.task_id)
+    return began
 
 
 def leave(
