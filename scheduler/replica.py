@@ -53,7 +53,9 @@ class Replica:
         entropy: Entropy,
         observer: ReplicaObserver,
         unseal: Unsealer,
+        settle_memory: Callable[[], None] = freeze_loaded_memory,
     ) -> None:
+        self._settle_memory = settle_memory
         self._election = election
         self._open_store = open_store
         self._directory = directory
@@ -114,7 +116,7 @@ class Replica:
         cluster_id = ClusterId(self._entropy.new_id())
         fresh = ClusterRecord(cluster_id, created_at=now.timestamp)
         state: LeaderState = load_state(snapshot.entries, fresh, now)
-        freeze_loaded_memory()
+        self._settle_memory()
         log.info(
             "leadership_began",
             epoch=leadership.epoch,

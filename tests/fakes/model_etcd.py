@@ -52,7 +52,7 @@ class ModelEtcd:
         self._compacted = 0
         self._leases: dict[int, _Lease] = {}
         self._next_lease = 0x1000
-        self._watchers: set[asyncio.Event] = set()
+        self._watchers: dict[asyncio.Event, None] = {}  # In the order of subscribing.
 
     # -- Faults
 
@@ -136,12 +136,12 @@ class ModelEtcd:
     def subscribe(self) -> asyncio.Event:
         """Return an event that is set at each new revision."""
         event = asyncio.Event()
-        self._watchers.add(event)
+        self._watchers[event] = None
         return event
 
     def unsubscribe(self, event: asyncio.Event) -> None:
         """End a subscription."""
-        self._watchers.discard(event)
+        self._watchers.pop(event, None)
 
     def events_from(self, start: int, key: bytes, range_end: bytes) -> list[pb.Event]:
         """Return the events of the range from revision `start` on, in order."""

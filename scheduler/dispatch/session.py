@@ -1,0 +1,132 @@
+"""One agent's session with the leader, on any transport.
+
+Duty: refuse where we do not lead, pass messages up, write the outbox down, coalesced. Not here:
+gRPC (service), what messages mean (scheduler.leader), merging (outbox). Runs unchanged in the
+simulator.
+"""
+
+import asyncio
+from typing import Protocol
+
+import structlog
+
+from berth.clock import Clock
+from berth.errors import BerthError, NotLeaderError, StaleEpochError, UnavailableError
+from berth.v1 import dispatcher_pb2 as pb
+from scheduler.leader import AgentSession, Leader
+
+log = structlog.get_logger()
+
+COALESCE_S = 0.02
+"""How long a message waits for others of the same node: few, fat messages cost the leader least."""
+
+HELLO_TIMEOUT_S = 10.0
+_RETRY_AFTER_S = 0.5
+_RETRY_AFTER_FAULT_S = 30.0
+
+
+class _SessionOverError(Exception):
+    """The leader, or the agent, ended the session."""
+
+
+class LeaderSource(Protocol):
+    """Where the local leader is found."""
+
+    def require_local(self) -> Leader:
+        """Return it, or raise NotLeaderError with the address of the one who leads."""
+        ...
+
+
+class AgentStream(Protocol):
+    """One agent's stream, as a server sees it."""
+
+    async def read(self) -> pb.AgentMessage | None:
+        """Return the next message; None at the end of the stream.
+
+        Raises:
+            UnavailableError: it broke.
+        """
+        ...
+
+    async def write(self, message: pb.SchedulerMessage) -> None:
+        """Send a message; one at a time.
+
+        Raises:
+            UnavailableError: the stream broke.
+        """
+        ...
+
+
+async def serve_agent(
+    source: LeaderSource, clock: Clock, stream: AgentStream, *, distrust: str | None = None
+) -> None:
+    """Run one agent's session until either side ends it.
+
+    Args:
+        source: where the leader is found.
+        clock: for coalescing.
+        stream: freshly opened; the caller closes it.
+        distrust: why this peer must not be served, if it must not.
+
+    Raises:
+        TimeoutError: the agent did not say hello in time.
+    """
+    async with asyncio.timeout(HELLO_TIMEOUT_S):
+        hello = await stream.read()
+    if hello is None:
+        return
+    if distrust is not None:
+        await stream.write(_refusal(distrust, "", _RETRY_AFTER_FAULT_S))
+        return
+    try:
+        leader = source.require_local()
+        session = leader.join(hello)
+    except NotLeaderError as error:
+        await stream.write(_refusal(error.message, error.leader_address, _RETRY_AFTER_S))
+        return
+    except StaleEpochError as error:
+        log.error("stale_leadership_shown_by_agent", node_id=hello.node_id, why=str(error))
+        await stream.write(_refusal(error.message, "", _RETRY_AFTER_S))
+        return
+    except BerthError as error:
+        log.warning("agent_refused", node_id=hello.node_id, why=error.message)
+        await stream.write(_refusal(error.message, "", _RETRY_AFTER_FAULT_S))
+        return
+    try:
+        await _converse(leader, session, clock, stream)
+    finally:
+        leader.leave(session)
+
+
+async def _converse(
+    leader: Leader, session: AgentSession, clock: Clock, stream: AgentStream
+) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_write_outbox(session, clock, stream))
+            while (message := await stream.read()) is not None:
+                leader.receive(session, message)
+            raise _SessionOverError
+    except* _SessionOverError:
+        pass
+    except* UnavailableError as failures:
+        log.debug("session_broke", node_id=session.node, why=str(failures.exceptions[0]))
+
+
+async def _write_outbox(session: AgentSession, clock: Clock, stream: AgentStream) -> None:
+    while True:
+        await session.outbox.wait_ready()
+        if not session.outbox.is_closed:
+            await clock.sleep(COALESCE_S)
+        for message in session.outbox.take():
+            await stream.write(message)
+        if session.outbox.is_closed:
+            raise _SessionOverError
+
+
+def _refusal(reason: str, leader_address: str, retry_after_s: float) -> pb.SchedulerMessage:
+    return pb.SchedulerMessage(
+        refused=pb.Refused(
+            reason=reason, leader_address=leader_address, retry_after_s=retry_after_s
+        )
+    )
