@@ -61,7 +61,7 @@ def to_record(state: AgentState, now: Instant, wall: Timestamp) -> JournalRecord
     used = dict.fromkeys(task.assignment.template_key for task in kept)
     templates = [state.templates[key] for key in used if key in state.templates]
     lacking = [t.key for t in templates if t.registry_auth or t.key in state.without_credentials]
-    silent_for_s = 0.0 if state.cut_at is None else now - state.cut_at
+    silent_for_s = 0.0 if state.cut_at is None else now - state.heard_at
     return JournalRecord(
         saved_at=wall,
         heard_at=Timestamp(wall - silent_for_s),
@@ -84,7 +84,7 @@ def from_record(
     wall: Timestamp,
 ) -> AgentState:
     """Return the state of an agent that starts with `record`, or with nothing."""
-    state = AgentState(node_id=node_id, limits=limits, cut_at=now)
+    state = AgentState(node_id=node_id, limits=limits, cut_at=now, heard_at=now)
     if record is None:
         return state
     state.cluster_id, state.node_name = record.cluster_id, record.node_name

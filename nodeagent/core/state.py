@@ -197,6 +197,10 @@ class AgentState:
     is_synced: bool = False
     """A complete set was received since this process started: the journal is confirmed."""
     cut_at: Instant | None = START
+    """When the link was seen to be lost: from here on the agent counts until it acts alone."""
+    heard_at: Instant = START
+    """While cut off: the latest instant at which a leader surely heard us. Fences count from here,
+    since the leader counts from when it last heard us."""
     sequence: int = 0
     """Of the last assignments applied in this session; 0 before the complete set."""
     templates: dict[tuple[ServiceId, int], TaskTemplate] = field(default_factory=dict)

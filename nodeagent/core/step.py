@@ -158,7 +158,8 @@ def _sound(settings: ClusterSettings) -> ClusterSettings:
 
 def _cut(state: AgentState, silent_for_s: float, now: Instant) -> None:
     state.is_connected = False
-    state.cut_at = Instant(now - max(silent_for_s, 0.0))
+    state.cut_at = now
+    state.heard_at = Instant(now - max(silent_for_s, 0.0))
     state.sequence = 0
 
 
@@ -327,7 +328,7 @@ def _fence_at(state: AgentState, task: LocalTask) -> Instant:
     if state.cut_at is None or task.observed.is_terminal or task.must_stop:
         return NEVER
     delay_s = fence_delay_s(state.template_of(task))
-    return NEVER if delay_s is None else after(state.cut_at, delay_s)
+    return NEVER if delay_s is None else after(state.heard_at, delay_s)
 
 
 def _is_fence_due(state: AgentState, task: LocalTask, now: Instant) -> bool:

@@ -344,7 +344,7 @@ class AgentMachine(RuleBasedStateMachine):
 
     @invariant()
     def a_fenced_task_is_on_its_way_out(self):
-        if self.state.cut_at is None or self.now < self.state.cut_at + FENCE_S:
+        if self.state.cut_at is None or self.now < self.state.heard_at + FENCE_S:
             return
         if self.now >= self.state.wake_at:
             return  # Its tick is about to come.

@@ -1,0 +1,385 @@
+"""The agent's shell: feed events to the core, carry out its effects, report their results.
+
+Duty: tie runtime, link, journal and clock to `nodeagent.core.step`. Every decision is the core's;
+here is only when to look, to write and to wait.
+Not here: transports and files (they are ports, so that the simulator runs this very file on virtual
+time), the log lines' set-up, signals (nodeagent.main).
+Invariants (tests/unit/nodeagent/test_agent.py): all state changes go through `feed`; no call to the
+runtime outlives `run`; containers are never touched by stopping the agent.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import structlog
+
+from berth.clock import Clock
+from berth.entropy import Entropy
+from berth.errors import BerthError
+from berth.model.ids import NodeId, TaskId
+from berth.model.image import platform_text
+from berth.model.instant import NEVER
+from berth.model.node import NodeDescription
+from berth.model.task import TaskState
+from berth.v1 import dispatcher_pb2 as pb
+from berth.v1 import types_pb2
+from berth.wire.convert import to_proto, write_proto
+from nodeagent.calls import RuntimeCalls
+from nodeagent.core.backoff import ENGINE_FIRST_S, ENGINE_MAX_S, doubled_s
+from nodeagent.core.isolation import fence_delay_s
+from nodeagent.core.messages import (
+    CancelCall,
+    ContainersListed,
+    ContainerStirred,
+    DropSession,
+    Effect,
+    Event,
+    EventsMissed,
+    LinkLost,
+    ListContainers,
+    ReportTask,
+    Restored,
+    SaveJournal,
+    SchedulerSpoke,
+    ServeLogs,
+    StartContainer,
+    Tick,
+    Welcomed,
+)
+from nodeagent.core.record import from_record, silent_for_s, to_record
+from nodeagent.core.state import AgentState, LaneLimits
+from nodeagent.core.step import step
+from nodeagent.journal import Journal
+from nodeagent.link.addresses import AddressBook
+from nodeagent.link.port import LogPublisher, SchedulerLink
+from nodeagent.link.session import Session
+from nodeagent.log_relay import LogRelay
+from nodeagent.observer import AgentObserver, NoAgentObserver
+from nodeagent.runtime.port import ContainerRuntime, EventGap, RuntimeCallError, SeenContainer
+from nodeagent.sweeper import Sweeper
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+JOURNAL_DELAY_S = 0.2
+"""Changes of status within this time are written together; assignments are written at once."""
+
+HEARD_REFRESH_S = 5.0
+"""How often the journal is told that a leader is at hand, when a service asks for fencing."""
+
+DESCRIBE_PERIOD_S = 30.0
+_TICK_S_MIN = 0.01
+_CREATE_ACTIONS = ("create",)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOptions:
+    """What an agent is told at its start; `link_silence_s` is a promise of the link.
+
+    `link_silence_s`: how long a dead link may go unnoticed. Self-fencing counts it in.
+    """
+
+    node_id: NodeId
+    schedulers: tuple[str, ...]
+    agent_version: str = ""
+    agent_labels: Mapping[str, str] = field(default_factory=dict)
+    limits: LaneLimits = field(default_factory=LaneLimits)
+    link_silence_s: float = 4.5
+
+
+class Agent:
+    """One node's agent. `run` once; `stop` before cancelling it says goodbye."""
+
+    def __init__(
+        self,
+        options: AgentOptions,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        runtime: ContainerRuntime,
+        link: SchedulerLink,
+        publisher: LogPublisher,
+        journal: Journal,
+        observer: AgentObserver | None = None,
+    ) -> None:
+        self._options = options
+        self._clock = clock
+        self._runtime = runtime
+        self._journal = journal
+        self._observer = observer or NoAgentObserver()
+        self._boot_id = entropy.new_id()
+        now, wall = clock.instant(), clock.timestamp()
+        record = journal.load()
+        self.state = from_record(record, options.node_id, options.limits, now, wall)
+        self._silent_for_s = silent_for_s(record, wall) + (options.link_silence_s if record else 0)
+        self._description = NodeDescription()
+        self._is_engine_up = False
+        self._loop_lag_s = 0.0
+        self._wake = asyncio.Event()
+        self._is_save_due = asyncio.Event()
+        self._is_save_urgent = asyncio.Event()
+        self._saving = asyncio.Lock()
+        self._dropped: DropSession | None = None
+        self._refusal = ""
+        self._group = asyncio.TaskGroup()
+        self._session = Session(
+            self,
+            node_id=options.node_id,
+            link=link,
+            book=AddressBook(options.schedulers, self.state.schedulers),
+            clock=clock,
+            entropy=entropy,
+        )
+        self._calls = RuntimeCalls(runtime, clock, self.feed)
+        self._logs = LogRelay(node_id=options.node_id, runtime=runtime, publisher=publisher)
+        self._sweeper = Sweeper(runtime, clock, entropy, self._observer)
+
+    # --- life -----------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Adopt what runs, then serve until cancelled."""
+        containers = await self._look_first()
+        try:
+            async with self._group as group:
+                platform = platform_text(self._description.platform)
+                self.feed(Restored(tuple(containers), self._silent_for_s, platform))
+                group.create_task(self._watch_runtime(), name="runtime events")
+                group.create_task(self._tick(), name="timer")
+                group.create_task(self._keep_journal(), name="journal")
+                group.create_task(self._session.run(), name="session")
+                group.create_task(self._keep_describing(), name="description")
+                group.create_task(self._sweeper.run(lambda: self.state), name="sweep")
+        finally:
+            with contextlib.suppress(BerthError):
+                await self._save()
+
+    async def stop(self, reason: str) -> None:
+        """Tell the leader that the agent stops on purpose; containers stay as they are."""
+        await self._session.leave(reason)
+        await self._save()
+
+    def feed(self, event: Event) -> None:
+        """Let the core take in `event`, and set to work on what it asks for."""
+        for effect in step(self.state, event, self._clock.instant()):
+            self._carry_out(effect)
+        self._wake.set()
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case ReportTask(task_id):
+                self._session.note_status(task_id)
+            case SaveJournal(is_urgent):
+                self._is_save_due.set()
+                if is_urgent:
+                    self._is_save_urgent.set()
+            case DropSession():
+                self._dropped = effect
+                self._observer.message_refused(effect.reason)
+            case ListContainers(call_id):
+                self._group.create_task(self._list(call_id), name="list")
+            case CancelCall(_, call_id):
+                self._calls.cancel(call_id)
+            case ServeLogs(request):
+                if request.cancel:
+                    self._logs.cancel(request.request_id)
+                else:
+                    self._logs.begin(self._group, request, self._session.address)
+            case _:
+                if isinstance(effect, StartContainer) and self.state.tasks[effect.task_id].ended:
+                    self._observer.restarted()
+                self._calls.begin(self._group, effect)
+
+    # --- for people and metrics -----------------------------------------------------------------
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What is wrong now, for /readyz and the log; empty when all is well."""
+        found = {}
+        if not self._is_engine_up:
+            found["engine"] = "the Docker Engine does not answer"
+        if not self.state.is_connected:
+            found["leader"] = self._refusal or "no leader answers; containers are kept running"
+        return found
+
+    def task_counts(self) -> dict[TaskState, int]:
+        """Return how many tasks are in each observed state."""
+        counts = dict.fromkeys(TaskState, 0)
+        for task in self.state.tasks.values():
+            counts[task.observed] += 1
+        return counts
+
+    def note_loop_lag(self, lag_s: float) -> None:
+        """Remember the longest delay of the event loop until the next heartbeat tells it."""
+        self._loop_lag_s = max(self._loop_lag_s, lag_s)
+
+    # --- what the session asks (nodeagent.link.session.SessionOwner) ----------------------------
+
+    def hello(self) -> pb.Hello:
+        """Return who we are and all that we know."""
+        hello = pb.Hello(
+            highest_epoch=self.state.epoch,
+            cluster_id=self.state.cluster_id,
+            boot_id=self._boot_id,
+        )
+        write_proto(self._description, hello.description)
+        for status in self.state.all_statuses(self._clock.instant()):
+            write_proto(status, hello.tasks.add())
+        return hello
+
+    def statuses(self, task_ids: Sequence[TaskId]) -> list[types_pb2.TaskStatus]:
+        """Return the newest statuses of those tasks that are still known."""
+        now = self._clock.instant()
+        tasks = [self.state.tasks.get(task_id) for task_id in task_ids]
+        return [to_proto(task.status(now)) for task in tasks if task and not task.is_surplus]
+
+    def heartbeat(self) -> pb.Heartbeat:
+        """Return a sign of life."""
+        lag_s, self._loop_lag_s = self._loop_lag_s, 0.0
+        return pb.Heartbeat(
+            loop_lag_s=lag_s,
+            containers_running=self.task_counts()[TaskState.RUNNING],
+            sequence=self.state.sequence,
+        )
+
+    def heartbeat_period_s(self) -> float:
+        """Return how long the leader may hear nothing."""
+        settings = self.state.settings
+        return settings.heartbeat_period_s or settings.lost_after_s / 3
+
+    async def hear(self, event: SchedulerSpoke) -> DropSession | None:
+        """Take in a message; a new epoch is on disk before anything else of it is obeyed."""
+        epoch = self.state.epoch
+        self.feed(event)
+        dropped = self._take_dropped()
+        if dropped is not None:
+            self._refusal = dropped.message
+        elif isinstance(event.said, Welcomed):
+            self._refusal = ""
+            self._observer.session_opened(event.epoch)
+        if self.state.epoch != epoch:
+            await self._save()
+        return dropped
+
+    def _take_dropped(self) -> DropSession | None:
+        dropped, self._dropped = self._dropped, None
+        return dropped
+
+    def lose_link(self) -> None:
+        """Take in that there is no session any more."""
+        if self.state.is_connected:
+            self._observer.session_closed()
+            self.feed(LinkLost(self._options.link_silence_s))
+
+    # --- loops ----------------------------------------------------------------------------------
+
+    async def _look_first(self) -> list[SeenContainer]:
+        """Return the machine's facts and containers as soon as the Engine answers."""
+
+        async def look() -> list[SeenContainer]:
+            await self._describe()
+            return await self._runtime.list_containers()
+
+        return await self._persist("look at the machine", look)
+
+    async def _list(self, call_id: int) -> None:
+        containers = await self._persist("list containers", self._runtime.list_containers)
+        self.feed(ContainersListed(call_id, tuple(containers)))
+
+    async def _persist(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a call that must succeed in the end, with back-off."""
+        failures = 0
+        while True:
+            try:
+                found = await call()
+            except RuntimeCallError as error:
+                failures += 1
+                self._is_engine_up = False
+                delay_s = doubled_s(ENGINE_FIRST_S, ENGINE_MAX_S, failures)
+                log.warning("engine_unavailable", what=what, why=error.message, retry_in_s=delay_s)
+                await self._clock.sleep(delay_s)
+            else:
+                self._is_engine_up = True
+                return found
+
+    async def _watch_runtime(self) -> None:
+        async for event in self._runtime.events():
+            if isinstance(event, EventGap):
+                log.info("runtime_events_begin", why=event.reason)
+                self._is_engine_up = True
+                self.feed(EventsMissed(event.reason))
+            elif event.action not in _CREATE_ACTIONS:  # That one is always our own doing.
+                self.feed(ContainerStirred(event.task_id))
+
+    async def _tick(self) -> None:
+        while True:
+            self._wake.clear()
+            due = self.state.wake_at
+            delay_s = max(due - self._clock.instant(), _TICK_S_MIN)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if due == NEVER else delay_s):
+                    await self._wake.wait()
+                    continue
+            self.feed(Tick())
+
+    async def _keep_describing(self) -> None:
+        while True:
+            await self._clock.sleep(DESCRIBE_PERIOD_S)
+            try:
+                is_changed = await self._describe()
+            except RuntimeCallError as error:
+                self._is_engine_up = False
+                log.warning("engine_unavailable", what="describe", why=error.message)
+                continue
+            self._is_engine_up = True
+            if is_changed:
+                log.info("node_facts_changed")
+                await self._session.tell_description(to_proto(self._description))
+
+    async def _describe(self) -> bool:
+        """Read this machine's facts; return whether they changed."""
+        found = replace(
+            await self._runtime.describe(),
+            agent_version=self._options.agent_version,
+            agent_labels=dict(self._options.agent_labels),
+        )
+        is_changed = found != self._description
+        self._description = found
+        return is_changed
+
+    async def _keep_journal(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(HEARD_REFRESH_S):
+                    await self._is_save_due.wait()
+            if not self._is_save_due.is_set() and not self._must_note_hearing(self.state):
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(JOURNAL_DELAY_S):
+                    await self._is_save_urgent.wait()
+            await self._save()
+
+    @staticmethod
+    def _must_note_hearing(state: AgentState) -> bool:
+        """Tell whether an agent that dies now must know later when a leader was last at hand."""
+        return state.is_connected and any(
+            fence_delay_s(template) is not None for template in state.templates.values()
+        )
+
+    async def _save(self) -> None:
+        """Write the journal. A failure is told and costs only what a restart would have known."""
+        async with self._saving:
+            self._is_save_due.clear()
+            self._is_save_urgent.clear()
+            begun = self._clock.instant()
+            record = to_record(self.state, begun, self._clock.timestamp())
+            try:
+                await self._journal.save(record)
+            except OSError as error:
+                self._observer.journal_written(0.0, False)
+                log.error("journal_not_written", why=str(error))
+            else:
+                self._observer.journal_written(self._clock.instant() - begun, True)

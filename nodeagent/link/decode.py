@@ -1,0 +1,68 @@
+"""Scheduler's protobuf messages -> the core's events. Pure."""
+
+from berth.errors import InternalError
+from berth.model.cluster import ClusterSettings
+from berth.model.ids import TaskId
+from berth.v1 import dispatcher_pb2 as pb
+from berth.wire.convert import from_proto
+from nodeagent.core.messages import (
+    Assigned,
+    LogsRequested,
+    Said,
+    SchedulerSpoke,
+    SettingsChanged,
+    TaskAssignment,
+    TaskTemplate,
+    Welcomed,
+)
+
+
+def event_of(message: pb.SchedulerMessage) -> SchedulerSpoke | None:
+    """Return the event that `message` stands for; None for a kind that we do not know (newer).
+
+    Raises:
+        InternalError: it cannot be read.
+    """
+    said = _said(message)
+    return None if said is None else SchedulerSpoke(message.epoch, said)
+
+
+def _said(message: pb.SchedulerMessage) -> Said | None:
+    match message.WhichOneof("body"):
+        case "welcome":
+            welcome = message.welcome
+            return Welcomed(
+                session_id=welcome.session_id,
+                cluster_id=welcome.cluster_id,
+                settings=from_proto(ClusterSettings, welcome.settings),
+                schedulers=tuple(welcome.schedulers),
+                node_name=welcome.node_name,
+                node_labels=dict(welcome.node_labels),
+            )
+        case "assignments":
+            assigned = message.assignments
+            return Assigned(
+                is_complete=assigned.complete,
+                sequence=assigned.sequence,
+                templates=tuple(from_proto(TaskTemplate, item) for item in assigned.templates),
+                tasks=tuple(from_proto(TaskAssignment, item) for item in assigned.tasks),
+                forgotten=tuple(TaskId(task_id) for task_id in assigned.forgotten),
+            )
+        case "settings":
+            return SettingsChanged(from_proto(ClusterSettings, message.settings))
+        case "log_request":
+            request = message.log_request
+            return LogsRequested(
+                request_id=request.request_id,
+                task_ids=tuple(TaskId(task_id) for task_id in request.task_ids),
+                follow=request.follow,
+                tail=request.tail,
+                since=request.since,
+                stdout=request.stdout,
+                stderr=request.stderr,
+                cancel=request.cancel,
+            )
+        case "refused":
+            raise InternalError("a refusal came after the welcome")
+        case _:
+            return None

@@ -1,0 +1,283 @@
+"""Find the leader, hold a session with it, and find it again: the logic, on the link's port.
+
+Duty: try schedulers in turn with back-off, follow a refusal to the leader, say hello, pass messages
+on, report statuses in batches, send a heartbeat when there is nothing else to say.
+Not here: gRPC (nodeagent.link.grpc_link), what messages mean (nodeagent.core). Runs unchanged in
+the simulator.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from berth.clock import Clock
+from berth.entropy import Entropy
+from berth.errors import BerthError, UnavailableError
+from berth.model.ids import TaskId
+from berth.model.instant import Instant, after
+from berth.v1 import dispatcher_pb2 as pb
+from berth.v1 import types_pb2
+from nodeagent.core.backoff import connect_retry_s
+from nodeagent.core.messages import DropSession, SchedulerSpoke, Welcomed
+from nodeagent.link.addresses import AddressBook
+from nodeagent.link.decode import event_of
+from nodeagent.link.port import SchedulerLink, SchedulerStream
+from nodeagent.link.reporter import Reporter
+
+log = structlog.get_logger(__name__)
+
+CONNECT_TIMEOUT_S = 3.0
+WELCOME_TIMEOUT_S = 5.0
+GOODBYE_TIMEOUT_S = 1.0
+RETRY_AFTER_MAX_S = 30.0
+_HOPS_MAX = 3  # Refusals followed at once; then two schedulers that point at each other must wait.
+_FAILURE_MEMORY_S = 3.0
+_HEARTBEAT_JITTER = 0.1
+_HEARTBEAT_PERIOD_S_MIN = 0.2
+
+
+class SessionOwner(Protocol):
+    """Whose session it is: the agent."""
+
+    def hello(self) -> pb.Hello:
+        """Return who we are and all that we know."""
+        ...
+
+    def statuses(self, task_ids: Sequence[TaskId]) -> list[types_pb2.TaskStatus]:
+        """Return the newest statuses of those tasks that are still known."""
+        ...
+
+    def heartbeat(self) -> pb.Heartbeat:
+        """Return a sign of life."""
+        ...
+
+    def heartbeat_period_s(self) -> float:
+        """Return how long the leader may hear nothing."""
+        ...
+
+    async def hear(self, event: SchedulerSpoke) -> DropSession | None:
+        """Take in a message; return why the session must end, if it must."""
+        ...
+
+    def lose_link(self) -> None:
+        """Take in that there is no session; harmless when a leader never welcomed us."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """A scheduler did not take us."""
+
+    leader_address: str
+    retry_after_s: float
+
+
+class _SessionOverError(Exception):
+    """Ends the tasks of a session; not an error."""
+
+
+class Session:
+    """The agent's end of the line: at most one stream at a time.
+
+    Invariant: between `hear(Welcomed)` and `lose_link` there is exactly one welcomed stream.
+    """
+
+    def __init__(
+        self,
+        owner: SessionOwner,
+        *,
+        node_id: str,
+        link: SchedulerLink,
+        book: AddressBook,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        self._owner = owner
+        self._node_id = node_id
+        self._link = link
+        self.book = book
+        self._clock = clock
+        self._entropy = entropy
+        self._reporter = Reporter()
+        self._is_report_due = asyncio.Event()
+        self._sending = asyncio.Lock()
+        self._sent_at = clock.instant()
+        self._stream: SchedulerStream | None = None
+        self._is_welcomed = False
+        self._is_leaving = False
+        self._failed: dict[str, Instant] = {}
+        self.address = ""
+        """The scheduler that welcomed us last."""
+
+    def note_status(self, task_id: TaskId) -> None:
+        """Tell the leader a task's newest status soon."""
+        self._reporter.note(task_id, self._clock.instant())
+        self._is_report_due.set()
+
+    async def run(self) -> None:
+        """Hold sessions until `leave`; for ever otherwise."""
+        failures = hops = 0
+        while not self._is_leaving:
+            address = self.book.take()
+            refusal = await self._attend(address)
+            if self.address == address and refusal is None:
+                failures = hops = 0
+            if refusal is not None and self._is_worth_trying(refusal.leader_address, address):
+                self.book.prefer(refusal.leader_address)
+                hops += 1
+                if hops <= _HOPS_MAX:
+                    continue
+            hops = 0
+            failures += 1
+            delay_s = connect_retry_s(failures) * self._entropy.uniform(0.5, 1.0)
+            if refusal is not None:
+                delay_s = max(delay_s, min(refusal.retry_after_s, RETRY_AFTER_MAX_S))
+            await self._clock.sleep(delay_s)
+
+    async def leave(self, reason: str) -> None:
+        """Send what waits, say goodbye and end the session; quick whatever the network does."""
+        self._is_leaving = True
+        stream = self._stream
+        if stream is None or not self._is_welcomed:
+            return
+        with contextlib.suppress(UnavailableError, TimeoutError):
+            async with asyncio.timeout(GOODBYE_TIMEOUT_S):
+                await self._send_statuses(stream)
+                await self._send(stream, pb.AgentMessage(goodbye=pb.Goodbye(reason=reason)))
+                await stream.aclose()
+
+    async def tell_description(self, description: types_pb2.NodeDescription) -> None:
+        """Tell a connected leader that this machine's facts changed; a hello has them anyway."""
+        if self._stream is not None and self._is_welcomed:
+            with contextlib.suppress(UnavailableError):
+                await self._send(self._stream, pb.AgentMessage(description=description))
+
+    def _is_worth_trying(self, hint: str, refused_by: str) -> bool:
+        """Tell whether to go where a refusal points: followers name a dead leader for a while."""
+        if hint in ("", refused_by):
+            return False
+        failed_at = self._failed.get(hint)
+        return failed_at is None or self._clock.instant() - failed_at > _FAILURE_MEMORY_S
+
+    async def _attend(self, address: str) -> _Refusal | None:
+        """Hold one session at `address` until it ends; return a refusal if that is how it ended."""
+        self.address = ""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                stream = await self._link.connect(address)
+        except (UnavailableError, TimeoutError) as error:
+            log.debug("scheduler_unreachable", address=address, why=str(error) or "timed out")
+            self._failed[address] = self._clock.instant()
+            return None
+        self._stream = stream
+        try:
+            return await self._converse(stream, address)
+        except (UnavailableError, TimeoutError) as error:
+            log.info("session_broke", address=address, why=str(error) or "timed out")
+        except BerthError as error:
+            log.error("session_unreadable", address=address, why=error.message)
+        finally:
+            self._stream = None
+            self._is_welcomed = False
+            self._owner.lose_link()
+            with contextlib.suppress(UnavailableError):
+                await stream.aclose()
+        return None
+
+    async def _converse(self, stream: SchedulerStream, address: str) -> _Refusal | None:
+        messages = aiter(stream)
+        async with asyncio.timeout(WELCOME_TIMEOUT_S):
+            self._reporter.take()  # The hello tells all of it.
+            await self._send(stream, pb.AgentMessage(hello=self._owner.hello()))
+            first = await anext(messages, None)
+        if first is None:
+            raise UnavailableError(f"the scheduler at {address} ended the session without a word")
+        if first.WhichOneof("body") == "refused":
+            refused = first.refused
+            log.info(
+                "scheduler_refused",
+                address=address,
+                why=refused.reason,
+                leader_address=refused.leader_address,
+            )
+            return _Refusal(refused.leader_address, refused.retry_after_s)
+        event = event_of(first)
+        if event is None or not isinstance(event.said, Welcomed):
+            raise UnavailableError(f"the scheduler at {address} did not begin with a welcome")
+        if await self._is_dropped(event, address):
+            return _Refusal("", 0.0)
+        self._is_welcomed = True
+        self.address = address
+        self.book.learn(event.said.schedulers)
+        log.info("session_opened", address=address, epoch=event.epoch)
+        await self._exchange(stream, messages, address)
+        return None
+
+    async def _exchange(
+        self, stream: SchedulerStream, messages: AsyncIterator[pb.SchedulerMessage], address: str
+    ) -> None:
+        """Read, report and beat until the session is over."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._report(stream))
+                group.create_task(self._beat(stream))
+                async for message in messages:
+                    event = event_of(message)
+                    if event is not None and await self._is_dropped(event, address):
+                        break
+                raise _SessionOverError
+        except* _SessionOverError:
+            log.info("session_closed", address=address)
+        except* BerthError as errors:
+            log.info("session_broke", address=address, why=str(errors.exceptions[0]))
+
+    async def _is_dropped(self, event: SchedulerSpoke, address: str) -> bool:
+        drop = await self._owner.hear(event)
+        if drop is None:
+            return False
+        log.warning(
+            "message_refused",
+            address=address,
+            reason=drop.reason,
+            why=drop.message,
+            message_epoch=event.epoch,
+        )
+        return True
+
+    async def _report(self, stream: SchedulerStream) -> None:
+        while True:
+            await self._is_report_due.wait()
+            delay_s = self._reporter.due_at() - self._clock.instant()
+            if len(self._reporter) and delay_s > 0:
+                await self._clock.sleep(delay_s)
+            else:
+                await self._send_statuses(stream)
+
+    async def _send_statuses(self, stream: SchedulerStream) -> None:
+        self._is_report_due.clear()
+        statuses = self._owner.statuses(self._reporter.take())
+        if statuses:
+            await self._send(stream, pb.AgentMessage(status=pb.StatusBatch(tasks=statuses)))
+
+    async def _beat(self, stream: SchedulerStream) -> None:
+        """Send a heartbeat whenever nothing else was sent for a period."""
+        while True:
+            period_s = max(self._owner.heartbeat_period_s(), _HEARTBEAT_PERIOD_S_MIN)
+            period_s *= self._entropy.uniform(1.0 - _HEARTBEAT_JITTER, 1.0)
+            last = self._sent_at
+            delay_s = after(last, period_s) - self._clock.instant()
+            if delay_s > 0:
+                await self._clock.sleep(delay_s)
+            if self._sent_at != last:
+                continue  # Something else was sent meanwhile, and counts as well.
+            await self._send(stream, pb.AgentMessage(heartbeat=self._owner.heartbeat()))
+
+    async def _send(self, stream: SchedulerStream, message: pb.AgentMessage) -> None:
+        message.node_id = self._node_id
+        async with self._sending:
+            await stream.send(message)
+        self._sent_at = self._clock.instant()

@@ -1,0 +1,71 @@
+"""Remove dead containers and unused images now and then.
+
+Duty: list, plan (nodeagent.core.sweep), remove; a failure waits for the next round.
+"""
+
+from collections.abc import Callable
+
+import structlog
+
+from berth.clock import Clock
+from berth.entropy import Entropy
+from nodeagent.core.state import AgentState, Lane
+from nodeagent.core.sweep import plan_sweep
+from nodeagent.observer import AgentObserver
+from nodeagent.runtime.port import ContainerRuntime, RuntimeCallError
+
+log = structlog.get_logger(__name__)
+
+SWEEP_PERIOD_S = 120.0
+
+
+class Sweeper:
+    """Sweeps for ever, at a pace of its own."""
+
+    def __init__(
+        self,
+        runtime: ContainerRuntime,
+        clock: Clock,
+        entropy: Entropy,
+        observer: AgentObserver,
+    ) -> None:
+        self._runtime = runtime
+        self._clock = clock
+        self._entropy = entropy
+        self._observer = observer
+
+    async def run(self, state: Callable[[], AgentState]) -> None:
+        """Sweep each period; not before a leader has confirmed what the journal says."""
+        while True:
+            await self._clock.sleep(SWEEP_PERIOD_S * self._entropy.uniform(0.5, 1.0))
+            if not state().is_synced:
+                continue
+            try:
+                await self.sweep(state())
+            except RuntimeCallError as error:
+                log.warning("sweep_failed", why=error.message)
+
+    async def sweep(self, state: AgentState) -> None:
+        """Sweep once."""
+        containers = await self._runtime.list_containers()
+        plan = plan_sweep(
+            containers,
+            in_progress={task.id for task in state.tasks.values() if not task.observed.is_terminal},
+            disk=await self._runtime.disk_use(),
+            settings=state.settings,
+            wall=self._clock.timestamp(),
+        )
+        for container in plan.containers:
+            await self._runtime.remove(container.container_id)
+        freed_bytes = 0
+        # An image that was pulled just now may still wait for its container.
+        if plan.images_older_than_s is not None and not state.in_flight[Lane.PREPARE]:
+            freed_bytes = await self._runtime.remove_unused_images(plan.images_older_than_s)
+        if plan.containers or freed_bytes:
+            log.info(
+                "swept",
+                containers=len(plan.containers),
+                image_bytes=freed_bytes,
+                is_disk_low=plan.is_disk_low,
+            )
+        self._observer.swept(len(plan.containers), freed_bytes)
