@@ -43,11 +43,11 @@ _ACTIONS = (
 async def container_events(
     pool: EnginePool, node_id: NodeId, clock: Clock
 ) -> AsyncGenerator[ContainerChanged | EventGap, None]:
-    """Yield changes for ever; ends only when the caller stops."""
+    """Yield changes until the caller stops, or `pool` is closed."""
     since = f"{clock.timestamp():.9f}"
     reason = "connected to the Docker Engine"
     delay_s = RECONNECT_DELAY_S
-    while True:
+    while not pool.is_closed:
         documents = JsonLines()
         try:
             async with (

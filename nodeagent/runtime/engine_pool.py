@@ -18,13 +18,17 @@ import docker
 import docker.errors
 
 from berth.clock import Clock
+from berth.errors import RetryRule
 from nodeagent.runtime.docker_errors import TRANSPORT_ERRORS, call_error
 from nodeagent.runtime.engine_stream import EngineStream
 from nodeagent.runtime.observer import CallOutcome, RuntimeObserver
+from nodeagent.runtime.port import RuntimeCallError
 from nodeagent.runtime.translate_host import EngineTraits
+from nodeagent.runtime.unix_transport import UnixAdapter
 
 _T = TypeVar("_T")
 _CONNECT_TIMEOUT_S = 10.0
+_OLDEST_API_VERSION = "1.41"
 _STREAM_SHUT_TIMEOUT_S = 2.0
 
 
@@ -60,6 +64,7 @@ class EnginePool:
         self._client_lock = threading.Lock()
         self._client: Any = None
         self._streams: set[EngineStream] = set()
+        self.is_closed = False
 
     async def call(
         self,
@@ -82,6 +87,7 @@ class EnginePool:
         Raises:
             RuntimeCallError: it failed; see its `retry`.
         """
+        self._refuse_if_closed(what)
         started = self._clock.instant()
         outcome = CallOutcome.UNAVAILABLE
         try:
@@ -121,9 +127,11 @@ class EnginePool:
         """Open a long answer; it is shut when the block ends, however it ends.
 
         Raises:
+            RuntimeCallError: this runtime is closed.
             docker.errors.APIError: the Engine refused.
             requests.exceptions.RequestException: it did not answer.
         """
+        self._refuse_if_closed(f"open the stream of {name}")
 
         def request() -> Any:
             return self._with_client(
@@ -143,6 +151,7 @@ class EnginePool:
 
     async def aclose(self) -> None:
         """Shut all streams, let go of threads and connections. A call under way is abandoned."""
+        self.is_closed = True
         streams = list(self._streams)
         for stream in streams:
             stream.shut()
@@ -156,6 +165,13 @@ class EnginePool:
         if client is not None:
             client.close()
 
+    def _refuse_if_closed(self, what: str) -> None:
+        if self.is_closed:
+            raise RuntimeCallError(
+                f"cannot {what}: the agent has let go of the Docker Engine; it is stopping",
+                retry=RetryRule.NEVER,
+            )
+
     def _with_client(self, function: Callable[[Any], _T]) -> _T:
         """Run in a thread: find or make the client; drop it where the Engine does not answer."""
         with self._client_lock:
@@ -168,20 +184,33 @@ class EnginePool:
             raise
         except TRANSPORT_ERRORS:
             with self._client_lock:
-                # Another thread may have made a new one meanwhile; other calls may still use ours.
-                if self._client is client:
+                if self._client is client:  # Another thread may have made a new one meanwhile.
                     self._client = None
+            client.close()  # Calls that still use it keep their connections to the end.
             raise
 
     def _connected(self) -> Any:
+        """Make a client that speaks the Engine's own version of the API."""
         client = docker.APIClient(
             base_url=self.url,
-            version="auto",
+            version=_OLDEST_API_VERSION,  # Not "auto": that would use the adapter changed below.
             timeout=self._call_timeout_s,
             # Enough for all: a connection that finds no place is thrown away with a warning.
             max_pool_size=self._kept_connections,
         )
         client.trust_env = False  # No proxy and no .netrc lies between an agent and its Engine.
+        if self.url.startswith("unix://"):
+            adapter = UnixAdapter(
+                self.url.replace("unix://", "http+unix://", 1),
+                self._call_timeout_s,
+                max_pool_size=self._kept_connections,
+            )
+            client.mount("http+docker://", adapter)
+        try:
+            client._version = client._retrieve_server_version()
+        except BaseException:
+            client.close()
+            raise
         return client
 
 

@@ -101,8 +101,10 @@ async def ground(
     try:
         yield Ground(engine, runtime, node_id, image, observed)
     finally:
-        for container in await runtime.list_containers():
-            await runtime.remove(container.container_id)
+        with contextlib.closing(engine.client()) as client:
+            labels = {"label": f"berth.node={node_id}"}
+            for entry in client.api.containers(all=True, filters=labels):
+                client.api.remove_container(entry["Id"], v=True, force=True)
         await runtime.aclose()
 
 
