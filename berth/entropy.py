@@ -28,7 +28,7 @@ class SystemEntropy:
 
     def new_id(self) -> str:
         """Return a new 25-character ID."""
-        return id_from_bytes(os.urandom(17))
+        return id_from_bytes(os.urandom(16))
 
     def token_bytes(self, size: int) -> bytes:
         """Return `size` bytes from the kernel."""
@@ -47,7 +47,7 @@ class SeededEntropy:
 
     def new_id(self) -> str:
         """Return the seed's next ID."""
-        return id_from_bytes(self._random.randbytes(17))
+        return id_from_bytes(self._random.randbytes(16))
 
     def token_bytes(self, size: int) -> bytes:
         """Return the seed's next bytes. Never for real secrets."""

@@ -40,6 +40,9 @@ log = structlog.get_logger()
 TURN_PAUSE_S = 0.002
 """Between two turns under load: lets events gather, and lets every other coroutine run."""
 
+COMMIT_EVERY_S = 0.1
+"""How long changes may wait for a burst to end."""
+
 TICK_S = 0.5
 PAUSE_NOTICED_S = 1.0
 """A tick that comes this much too late means that we, not the nodes, were away."""
@@ -173,7 +176,7 @@ class Leader:
         return Now(self._clock.instant(), self._clock.timestamp())
 
     async def _take_turns(self) -> None:
-        expected = self._clock.instant()
+        expected = committed = self._clock.instant()
         while True:
             now = self.now()
             late_s = now.instant - expected
@@ -184,7 +187,10 @@ class Leader:
             self._observer.turn(report, self._clock.instant() - now.instant)
             for node in report.lost:
                 self._on_lost(node)
-            self._commit_turn()
+            # In a burst the same documents change turn after turn: write them once in a while.
+            if not report.is_unfinished or now.instant - committed >= COMMIT_EVERY_S:
+                self._commit_turn()
+                committed = now.instant
             if report.is_unfinished:
                 self._due.set()
             await self._clock.sleep(TURN_PAUSE_S)

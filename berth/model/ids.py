@@ -4,6 +4,7 @@ Cluster, service, node and task IDs are 25 characters of [0-9a-z], as Docker's a
 clients shorten and match them as they are used to.
 """
 
+import base64
 import hashlib
 from typing import NewType
 
@@ -20,18 +21,13 @@ Revision = NewType("Revision", int)
 """etcd's revision of the store."""
 
 ID_LENGTH = 25
-_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def id_from_bytes(raw: bytes) -> str:
-    """Return 25 characters of base 36 for at least 17 bytes of entropy or of a hash."""
-    assert len(raw) >= 17
-    number = int.from_bytes(raw[:17], "big")
-    digits = []
-    for _ in range(ID_LENGTH):
-        number, digit = divmod(number, 36)
-        digits.append(_ALPHABET[digit])
-    return "".join(digits)
+    """Return 25 characters of [a-z2-7] for at least 16 bytes of entropy or of a hash."""
+    assert len(raw) >= 16
+    # Base 32 in C: a task's ID is made for every task, and base 36 in Python costs ten times more.
+    return base64.b32encode(raw[:16])[:ID_LENGTH].decode().lower()
 
 
 def task_id(service: ServiceId, slot: int, node: NodeId | None, attempt: int) -> TaskId:
@@ -47,4 +43,4 @@ def task_id(service: ServiceId, slot: int, node: NodeId | None, attempt: int) ->
     """
     assert (slot == 0) == (node is not None)
     text = f"{service}/{slot or node}/{attempt}"
-    return TaskId(id_from_bytes(hashlib.blake2b(text.encode(), digest_size=17).digest()))
+    return TaskId(id_from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest()))

@@ -165,6 +165,8 @@ class Task:
     granted: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Generic resources given to it: (kind, names or a single count as text)."""
     running_since: Instant | None = None
+    encoded: bytes = b""
+    """Its stored form, kept until it changes: a node's document is written far more often."""
     stop_since: Instant | None = None
     """When it was told to stop; the leader stops waiting after grace + margin."""
 

@@ -47,7 +47,10 @@ def _schedule_service(state: LeaderState, service: ServiceState, now: Now, budge
     _feed_penalties(state, service, now.instant)
     groups: dict[int, list[Task]] = {}
     placed = 0
+    grouped = 0
     for task in list(service.waiting.values()):
+        if placed + grouped >= budget:
+            break
         predecessor = _predecessor(service, task)
         if task.home is not None:
             placed += _place_at_home(state, service, task, predecessor, now)
@@ -55,8 +58,9 @@ def _schedule_service(state: LeaderState, service: ServiceState, now: Now, budge
             placed += _place_replacement(state, service, task, predecessor, now)
         else:
             groups.setdefault(task.template_version, []).append(task)
+            grouped += 1
     for version, tasks in groups.items():
-        outcome = place(state.table, service.demand(version), min(len(tasks), budget))
+        outcome = place(state.table, service.demand(version), len(tasks))
         for task, node in zip(tasks, outcome.nodes, strict=False):
             state.bind(service, task, node, now)
         placed += len(outcome.nodes)
@@ -67,7 +71,10 @@ def _schedule_service(state: LeaderState, service: ServiceState, now: Now, budge
 
 def _predecessor(service: ServiceState, task: Task) -> Task | None:
     """Return the placed task that `task` is to replace, while that one is still wanted."""
-    for other in service.slots[slot_of(task)]:
+    tasks = service.slots[slot_of(task)]
+    if len(tasks) == 1:
+        return None
+    for other in tasks:
         if other is not task and other.node_id is not None and other.is_wanted:
             return other
     return None

@@ -71,7 +71,7 @@ class ServiceState:
     record: ServiceRecord
     slots: dict[SlotKey, list[Task]] = field(default_factory=dict)
     history: dict[SlotKey, list[FinishedTask]] = field(default_factory=dict)
-    dirty_slots: set[SlotKey] = field(default_factory=set)
+    dirty_slots: dict[SlotKey, None] = field(default_factory=dict)
     is_all_dirty: bool = True
     phases: dict[SlotKey, str] = field(default_factory=dict)
     slots_by_phase: dict[str, set[SlotKey]] = field(default_factory=dict)
@@ -201,7 +201,7 @@ class LeaderState:
 
     def mark_slot(self, service: ServiceId, slot: SlotKey) -> None:
         """Have one slot looked at again."""
-        self.services[service].dirty_slots.add(slot)
+        self.services[service].dirty_slots[slot] = None
         self.dirty[service] = None
 
     def mark_all(self, service: ServiceState) -> None:
@@ -332,6 +332,7 @@ class LeaderState:
             return False
         before = task.observed
         task.status = status
+        task.encoded = b""
         if status.state == before:
             return False
         since = after(now.instant, -status.state_age_s)
@@ -339,7 +340,8 @@ class LeaderState:
         task.observed = status.state
         task.observed_since = since
         task.observed_at = Timestamp(now.timestamp - status.state_age_s)
-        self.mark_slot(task.service_id, slot_of(task))
+        if status.state >= TaskState.READY and status.state != TaskState.STARTING:
+            self.mark_slot(task.service_id, slot_of(task))  # Nothing follows from the others.
         service = self.services[task.service_id]
         if before == TaskState.RUNNING:
             service.running -= 1
@@ -402,6 +404,7 @@ class LeaderState:
             self.forgotten.setdefault(task.node_id, []).append(task.id)
 
     def _tell(self, task: Task) -> None:
+        task.encoded = b""
         if task.node_id is not None:
             self.unsaved.placements[task.node_id] = None
             self.untold.setdefault(task.node_id, {})[task.id] = task

@@ -7,6 +7,7 @@ dirty for the next turn. Deterministic: the same state and the same `Now` give t
 
 import heapq
 from dataclasses import dataclass, field
+from functools import partial
 
 from berth.model.ids import NodeId, ServiceId
 from berth.model.instant import NEVER, START, Instant, after
@@ -15,7 +16,7 @@ from scheduler.core.scheduling import schedule
 from scheduler.core.state import LeaderState, Now, SlotKey
 from scheduler.core.supervise import supervise
 
-SLOTS_PER_TURN = 1000
+SLOTS_PER_TURN = 250
 """How many slots, and placements, one turn works on: a few milliseconds."""
 
 _ORPHAN_CHECK_S = 60.0
@@ -73,24 +74,22 @@ def take_turn(state: LeaderState, timers: Timers, now: Now) -> TurnReport:
     for service_id, slot in timers.due(now.instant):
         if service_id in state.services:
             if slot is not None:
-                state.services[service_id].dirty_slots.add(slot)
+                state.services[service_id].dirty_slots[slot] = None
             state.dirty[service_id] = None
     budget = SLOTS_PER_TURN
     for service_id in list(state.dirty):
         if budget <= 0:
             break
-        service = state.services.get(service_id)
         state.dirty.pop(service_id, None)
-        if service is None:
-            continue
-        budget -= 1 + (len(service.phases) if service.is_all_dirty else len(service.dirty_slots))
-
-        def wake(at: Instant, slot: SlotKey | None, service_id: ServiceId = service_id) -> None:
-            timers.wake(service_id, slot, at)
-
-        supervise(state, service, now, wake)
+        service = state.services.get(service_id)
+        if service is not None:
+            budget -= 1 + supervise(state, service, now, partial(_wake, timers, service_id), budget)
     placed = schedule(state, now, SLOTS_PER_TURN)
     return TurnReport(lost, placed, bool(state.dirty or state.newly_waiting))
+
+
+def _wake(timers: Timers, service: ServiceId, at: Instant, slot: SlotKey | None) -> None:
+    timers.wake(service, slot, at)
 
 
 def next_wake(state: LeaderState, timers: Timers) -> Instant:

@@ -7,6 +7,7 @@ Not here: placing what waits (scheduling), storing and sending (scheduler.leader
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import islice
 
 from berth.model.defaults import effective_replicas, effective_stop_grace_s
 from berth.model.fence import fence_after_s, replace_after_s
@@ -38,29 +39,30 @@ Waker = Callable[[Instant, SlotKey | None], None]
 """Asks that the service (slot None) or one slot of it be looked at again at an instant."""
 
 
-def supervise(state: LeaderState, service: ServiceState, now: Now, wake: Waker) -> None:
-    """Bring one service one step closer to what its user wants; harmless to repeat."""
-    dirty = _dirty_slots(state, service)
-    for slot in dirty:
-        _supervise_slot(state, service, slot, now, wake)
-    if service.record.is_removing:
-        if not service.slots:
-            state.drop_service(service)
-        return
-    _supervise_rollout(state, service, now, wake)
-    service.is_fresh = False
+def supervise(state: LeaderState, service: ServiceState, now: Now, wake: Waker, budget: int) -> int:
+    """Bring one service one step closer to what its user wants; harmless to repeat.
 
-
-def _dirty_slots(state: LeaderState, service: ServiceState) -> list[SlotKey]:
+    At most `budget` slots are planned; the service stays dirty for the rest. Returns how many were.
+    """
     if service.is_all_dirty:
         service.is_all_dirty = False
-        service.dirty_slots.clear()
         _plan_slots(state, service)
         keys: set[SlotKey] = {*service.slots, *service.history, *service.phases}
+        service.dirty_slots = dict.fromkeys(sorted(keys, key=_order))
+    slots = list(islice(service.dirty_slots, budget))
+    for slot in slots:
+        del service.dirty_slots[slot]
+        _supervise_slot(state, service, slot, now, wake)
+    if service.is_all_dirty or service.dirty_slots:
+        # A rollout is judged by how all slots stand, so only when all of them were looked at.
+        state.dirty[service.record.id] = None
+    elif service.record.is_removing:
+        if not service.slots:
+            state.drop_service(service)
     else:
-        keys = set(service.dirty_slots)
-        service.dirty_slots.clear()
-    return sorted(keys, key=_order)
+        _supervise_rollout(state, service, now, wake)
+        service.is_fresh = False
+    return len(slots)
 
 
 def _order(slot: SlotKey) -> tuple[int, str]:
@@ -107,6 +109,9 @@ def _supervise_slot(
     if not tasks and slot not in service.phases and slot not in service.history:
         service.closing.discard(slot)
         return
+    if _is_plain(state, service, slot, tasks):
+        service.set_phase(slot, Phase.SETTLED)
+        return
     may_create = True
     if isinstance(slot, str):
         node = state.nodes.get(slot)
@@ -130,6 +135,22 @@ def _supervise_slot(
         service.set_phase(slot, phase)
     if plan.wake_at != NEVER:
         wake(plan.wake_at, slot)
+
+
+def _is_plain(state: LeaderState, service: ServiceState, slot: SlotKey, tasks: list[Task]) -> bool:
+    """Return whether the slot is as nearly all are: one task, current, running, to be left alone.
+
+    `plan_slot` would say the same; this says it at a tenth of the cost.
+    """
+    if len(tasks) != 1 or slot in service.closing or slot in service.begun or service.misplaced:
+        return False
+    (task,) = tasks
+    if task.observed != TaskState.RUNNING or task.desired != TaskState.RUNNING:
+        return False
+    if task.template_version != service.record.template_version or task.node_id is None:
+        return False
+    node = state.nodes[task.node_id]
+    return node.state is not NodeState.DOWN and node.spec.availability is not Availability.DRAIN
 
 
 def _fate(state: LeaderState, service: ServiceState, now: Now, wake: Waker, task: Task) -> Fate:

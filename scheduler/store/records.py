@@ -178,57 +178,83 @@ def decode_service(value: bytes) -> ServiceRecord:
 
 
 def encode_placements(tasks: Iterable[Task]) -> bytes:
-    """Return the stored form of a node's tasks; their IDs follow from slot and attempt."""
-    message = pb.PlacementsRecord(schema=SCHEMA)
-    index: dict[ServiceId, int] = {}
+    """Return the stored form of a node's tasks; their IDs follow from slot and attempt.
+
+    A task's part is kept with the task: a node's document is written again whenever one of its
+    tasks changes, and building all parts anew each time would cost ten times as much.
+    """
+    parts: dict[ServiceId, list[bytes]] = {}
     for task in tasks:
-        number = index.get(task.service_id)
-        if number is None:
-            number = index[task.service_id] = len(index)
-        placed = message.tasks.add(
-            service=number,
-            slot=task.slot,
-            attempt=task.attempt,
-            template_version=task.template_version,
-            desired=task.desired,
-            observed=task.observed,
-            created_at=task.created_at,
-        )
-        for kind, units in task.granted:
-            placed.granted.add(kind=kind, units=units)
-    message.services.extend(index)
-    return message.SerializeToString()
+        if not task.encoded:
+            task.encoded = _framed(_TASKS_TAG, _encode_task(task))
+        parts.setdefault(task.service_id, []).append(task.encoded)
+    head = pb.PlacementsRecord(schema=SCHEMA).SerializeToString()
+    services = [
+        _framed(_SERVICES_TAG, pb.ServicePlacements(service_id=service).SerializeToString(), *rest)
+        for service, rest in parts.items()
+    ]
+    return b"".join((head, *services))
+
+
+_TASKS_TAG = (pb.ServicePlacements.TASKS_FIELD_NUMBER << 3) | 2
+_SERVICES_TAG = (pb.PlacementsRecord.SERVICES_FIELD_NUMBER << 3) | 2
+
+
+def _framed(tag: int, *parts: bytes) -> bytes:
+    """Return `parts` as one length-delimited field, as protobuf's wire format has it."""
+    length = sum(map(len, parts))
+    head = bytearray((tag,))
+    while length > 0x7F:
+        head.append(length & 0x7F | 0x80)
+        length >>= 7
+    head.append(length)
+    return b"".join((bytes(head), *parts))
+
+
+def _encode_task(task: Task) -> bytes:
+    placed = pb.PlacedTask(
+        slot=task.slot,
+        attempt=task.attempt,
+        template_version=task.template_version,
+        desired=task.desired,
+        observed=task.observed,
+        created_at=task.created_at,
+    )
+    for kind, units in task.granted:
+        placed.granted.add(kind=kind, units=units)
+    return placed.SerializeToString()
 
 
 def decode_placements(node: NodeId, value: bytes, now: Now) -> list[Task]:
     """Read what `encode_placements` wrote; observed states are as of that writing."""
     message = _checked(pb.PlacementsRecord.FromString(value), "placements")
-    services = [ServiceId(text) for text in message.services]
-    tasks = []
-    for placed in message.tasks:
-        service = services[placed.service]
-        home = node if placed.slot == 0 else None
-        observed = TaskState(placed.observed)
-        tasks.append(
-            Task(
-                id=task_id(service, placed.slot, home, placed.attempt),
-                service_id=service,
-                slot=placed.slot,
-                home=home,
-                attempt=placed.attempt,
-                template_version=placed.template_version,
-                desired=TaskState(placed.desired),
-                created_at=Timestamp(placed.created_at),
-                node_id=node,
-                observed=observed,
-                observed_since=now.instant,
-                observed_at=now.timestamp,
-                granted=tuple((g.kind, tuple(g.units)) for g in placed.granted),
-                running_since=now.instant if observed == TaskState.RUNNING else None,
-                stop_since=now.instant if placed.desired > TaskState.COMPLETE else None,
-            )
-        )
-    return tasks
+    return [
+        _decode_task(node, ServiceId(group.service_id), placed, now)
+        for group in message.services
+        for placed in group.tasks
+    ]
+
+
+def _decode_task(node: NodeId, service: ServiceId, placed: pb.PlacedTask, now: Now) -> Task:
+    home = node if placed.slot == 0 else None
+    observed = TaskState(placed.observed)
+    return Task(
+        id=task_id(service, placed.slot, home, placed.attempt),
+        service_id=service,
+        slot=placed.slot,
+        home=home,
+        attempt=placed.attempt,
+        template_version=placed.template_version,
+        desired=TaskState(placed.desired),
+        created_at=Timestamp(placed.created_at),
+        node_id=node,
+        observed=observed,
+        observed_since=now.instant,
+        observed_at=now.timestamp,
+        granted=tuple((g.kind, tuple(g.units)) for g in placed.granted),
+        running_since=now.instant if observed == TaskState.RUNNING else None,
+        stop_since=now.instant if placed.desired > TaskState.COMPLETE else None,
+    )
 
 
 def encode_history(service: ServiceState, shard: int) -> bytes:

@@ -74,8 +74,7 @@ class NodeRecord(_message.Message):
     def __init__(self, schema: _Optional[int] = ..., node: _Optional[_Union[_types_pb2.Node, _Mapping]] = ...) -> None: ...
 
 class PlacedTask(_message.Message):
-    __slots__ = ("service", "slot", "attempt", "template_version", "desired", "observed", "created_at", "granted")
-    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("slot", "attempt", "template_version", "desired", "observed", "created_at", "granted")
     SLOT_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     TEMPLATE_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -83,7 +82,6 @@ class PlacedTask(_message.Message):
     OBSERVED_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     GRANTED_FIELD_NUMBER: _ClassVar[int]
-    service: int
     slot: int
     attempt: int
     template_version: int
@@ -91,17 +89,23 @@ class PlacedTask(_message.Message):
     observed: int
     created_at: float
     granted: _containers.RepeatedCompositeFieldContainer[_types_pb2.GrantedResource]
-    def __init__(self, service: _Optional[int] = ..., slot: _Optional[int] = ..., attempt: _Optional[int] = ..., template_version: _Optional[int] = ..., desired: _Optional[int] = ..., observed: _Optional[int] = ..., created_at: _Optional[float] = ..., granted: _Optional[_Iterable[_Union[_types_pb2.GrantedResource, _Mapping]]] = ...) -> None: ...
+    def __init__(self, slot: _Optional[int] = ..., attempt: _Optional[int] = ..., template_version: _Optional[int] = ..., desired: _Optional[int] = ..., observed: _Optional[int] = ..., created_at: _Optional[float] = ..., granted: _Optional[_Iterable[_Union[_types_pb2.GrantedResource, _Mapping]]] = ...) -> None: ...
 
 class PlacementsRecord(_message.Message):
-    __slots__ = ("schema", "services", "tasks")
+    __slots__ = ("schema", "services")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     SERVICES_FIELD_NUMBER: _ClassVar[int]
-    TASKS_FIELD_NUMBER: _ClassVar[int]
     schema: int
-    services: _containers.RepeatedScalarFieldContainer[str]
+    services: _containers.RepeatedCompositeFieldContainer[ServicePlacements]
+    def __init__(self, schema: _Optional[int] = ..., services: _Optional[_Iterable[_Union[ServicePlacements, _Mapping]]] = ...) -> None: ...
+
+class ServicePlacements(_message.Message):
+    __slots__ = ("service_id", "tasks")
+    SERVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    service_id: str
     tasks: _containers.RepeatedCompositeFieldContainer[PlacedTask]
-    def __init__(self, schema: _Optional[int] = ..., services: _Optional[_Iterable[str]] = ..., tasks: _Optional[_Iterable[_Union[PlacedTask, _Mapping]]] = ...) -> None: ...
+    def __init__(self, service_id: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[PlacedTask, _Mapping]]] = ...) -> None: ...
 
 class FinishedTask(_message.Message):
     __slots__ = ("slot", "home", "attempt", "template_version", "node_id", "state", "desired", "created_at", "finished_at", "ran_s", "exit_code", "message", "error", "container_id", "counts_as_restart", "ends_in_row")

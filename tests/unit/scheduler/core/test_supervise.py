@@ -1,5 +1,7 @@
 """Services come up, heal, scale, update, drain and go, whatever leader is at work."""
 
+import itertools
+
 import pytest
 
 from berth.errors import ConflictError, OutOfSequenceError
@@ -123,7 +125,7 @@ def test_a_crash_loop_backs_off(world):
     world.settle()
     world.pass_time(300)
     ends = [f.finished_at for f in world.service().history[1]]
-    gaps = [later - earlier for earlier, later in zip(ends, ends[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(ends)]
     assert gaps == sorted(gaps)
     assert gaps[-1] == pytest.approx(60, abs=1)
 

@@ -1,7 +1,7 @@
 """A cluster in memory around the real core: nodes that obey, a store that is a dict, a fake clock.
 
-For tests of behaviour that need no event loop. Agents obey at once, unless an image says otherwise:
-`bad:*` is rejected, `crash:*` fails as soon as it runs, `slow:*` stays PREPARING until `finish_pulls`.
+For tests of behaviour that need no event loop. Agents obey at once, unless an image says else:
+`bad:*` is rejected, `crash:*` fails as soon as it runs, `slow:*` stays PREPARING until `slow_done`.
 """
 
 from dataclasses import dataclass, field
