@@ -18,7 +18,7 @@ import structlog
 
 from berth.clock import Clock
 from berth.entropy import Entropy
-from berth.errors import InternalError, NotLeaderError, StaleEpochError
+from berth.errors import BerthError, InternalError, NotLeaderError, StaleEpochError
 from berth.model.ids import Epoch, NodeId, Revision, SessionId, TaskId
 from berth.model.instant import Instant
 from berth.model.node import NodeDescription
@@ -297,7 +297,13 @@ class Leader:
         record = self.state.services[task.service_id].record
         is_newest = task.template_version == record.template_version
         sealed = record.sealed_auth if is_newest else record.previous_sealed_auth
-        return template_of(record, task.template_version, self._unseal(sealed, record.id.encode()))
+        auth = None
+        try:
+            auth = self._unseal(sealed, record.id.encode())
+        except BerthError as error:
+            # The pull will say what it lacks; one service's credentials must not end a leadership.
+            log.error("credentials_unreadable", service=record.spec.name, why=error.message)
+        return template_of(record, task.template_version, auth)
 
     # -- users ------------------------------------------------------------------------------------
 

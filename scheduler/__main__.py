@@ -1,0 +1,5 @@
+"""`python -m scheduler` is `berth-scheduler`."""
+
+from scheduler.main import main
+
+main()

@@ -1,0 +1,190 @@
+"""One scheduler process: builds the parts, starts them in order, stops them in order.
+
+Duty: wiring. Each part is given what it needs; nothing here decides anything. Order of the stop:
+resign first, so that the next leader is at work while our own servers still drain.
+"""
+
+import asyncio
+import os
+from functools import partial
+from pathlib import Path
+
+import grpc
+import structlog
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+
+from berth.clock import SystemClock
+from berth.entropy import Entropy, SystemEntropy
+from berth.observability import (
+    Health,
+    Readiness,
+    listener_address,
+    observability_routes,
+    open_listener,
+    serve_app,
+)
+from berth.process import Supervisor, watch_loop_lag
+from berth.systemd import Notifier
+from berth.v1 import dispatcher_pb2_grpc
+from berth.wire.channel import bind, make_server
+from berth.wire.status import BerthErrorInterceptor
+from scheduler.config import SchedulerSettings
+from scheduler.control.credentials import open_credentials
+from scheduler.directory import Directory
+from scheduler.dispatch.service import DispatcherService
+from scheduler.election.etcd_election import EtcdElection
+from scheduler.election.port import Election, Leadership
+from scheduler.metrics import SchedulerMetrics
+from scheduler.registry.resolve import ImageResolver
+from scheduler.registry.transport import RegistrySettings
+from scheduler.replica import Replica
+from scheduler.store.etcd_client import EtcdClient
+from scheduler.store.etcd_settings import EtcdSettings
+from scheduler.store.etcd_store import EtcdStore
+from scheduler.store.port import ClusterStore, StoreHealth, StoreState
+from scheduler.store.sealing import Sealer, load_keys
+
+log = structlog.get_logger()
+
+_SERVER_DRAIN_S = 1.0
+
+
+class SchedulerProcess:
+    """Everything of one process; `serve` runs it until it is told to stop."""
+
+    def __init__(self, settings: SchedulerSettings) -> None:
+        self._settings = settings
+        self._clock = SystemClock()
+        self._entropy = SystemEntropy()
+        self._registry = CollectorRegistry()
+        self._sealer = _sealer(settings, self._entropy)
+        self._tls = settings.tls_settings()
+
+    async def serve(self, supervisor: Supervisor) -> None:
+        """Start, wait for the stop, stop in order."""
+        settings = self._settings
+        grpc_server = make_server(interceptors=[BerthErrorInterceptor()])
+        port = bind(grpc_server, settings.grpc_listen, self._tls)
+        listener = open_listener("http_listen", settings.http_listen)
+        http_address = listener_address(listener)
+        directory = Directory(settings.name, settings.advertised(port))
+        metrics = SchedulerMetrics(self._registry)
+        client = EtcdClient(self._etcd_settings(), self._clock)
+        election = EtcdElection(
+            client,
+            settings.etcd.prefix,
+            settings.name,
+            directory.own_address,
+            settings.etcd.lease_ttl_s,
+            self._clock,
+            http_address,
+        )
+
+        def open_store(leadership: Leadership) -> ClusterStore:
+            prefix = settings.etcd.prefix
+            return EtcdStore(client, prefix, leadership, metrics.store, self._clock)
+
+        replica = Replica(
+            election,
+            open_store,
+            directory,
+            clock=self._clock,
+            entropy=self._entropy,
+            observer=metrics,
+            unseal=partial(open_credentials, self._sealer),
+        )
+        readiness = _Readiness(directory, election, replica)
+        metrics.watch(directory, readiness.store_health)
+        resolver = ImageResolver(self._registry_settings(), self._clock)
+        self._add_services(grpc_server, directory, resolver, readiness)
+        await grpc_server.start()
+        routes = observability_routes(self._registry, Health, readiness)
+        notifier = Notifier.from_env(os.environ, os.getpid())
+        supervisor.start("http", serve_app(Starlette(routes=routes), listener))
+        supervisor.start("loop-lag", watch_loop_lag(self._clock, metrics.loop_lag.observe))
+        supervisor.start("census", metrics.keep_counting())
+        supervisor.start("watchdog", notifier.feed_watchdog(self._clock, lambda: True))
+        leading = supervisor.start("replica", replica.run())
+        log.info(
+            "scheduler_started",
+            grpc=settings.grpc_listen,
+            advertise=directory.own_address,
+            http=http_address,
+            tls=self._tls is not None,
+        )
+        notifier.ready(f"serving on {directory.own_address}")
+        reason = await supervisor.wait_stop()
+        log.info("scheduler_stopping", reason=reason)
+        notifier.stopping()
+        leading.cancel()
+        await asyncio.wait({leading})
+        await grpc_server.stop(_SERVER_DRAIN_S)
+        resolver.close()
+        await client.aclose()
+
+    def _add_services(
+        self,
+        server: grpc.aio.Server,
+        directory: Directory,
+        resolver: ImageResolver,
+        readiness: "_Readiness",
+    ) -> None:
+        dispatcher = DispatcherService(directory, self._clock, requires_tls=self._tls is not None)
+        dispatcher_pb2_grpc.add_DispatcherServicer_to_server(dispatcher, server)
+
+    def _etcd_settings(self) -> EtcdSettings:
+        section = self._settings.etcd
+        return EtcdSettings(
+            endpoints=section.endpoints,
+            prefix=section.prefix,
+            ca_file=section.ca_file or None,
+            cert_file=section.cert_file or None,
+            key_file=section.key_file or None,
+            username=section.username or None,
+            password=section.password or None,
+        )
+
+    def _registry_settings(self) -> RegistrySettings:
+        section = self._settings.registry
+        return RegistrySettings(
+            insecure_registries=section.insecure_registries, ca_file=section.ca_file
+        )
+
+
+def _sealer(settings: SchedulerSettings, entropy: Entropy) -> Sealer | None:
+    if not settings.key_file:
+        return None
+    return Sealer(load_keys(Path(settings.key_file)), entropy)
+
+
+class _Readiness:
+    """Answers /readyz: is there a leader, and does the store take writes?"""
+
+    def __init__(self, directory: Directory, election: Election, replica: Replica) -> None:
+        self._directory = directory
+        self._election = election
+        self._replica = replica
+
+    def store_health(self) -> StoreHealth:
+        """Return how etcd does: by the leader's commits where we lead, else by the election."""
+        store = self._replica.store
+        if store is not None and store.health.state is not StoreState.OK:
+            return store.health
+        return self._election.health
+
+    def __call__(self) -> Readiness:
+        """Return whether this scheduler can serve users now."""
+        health = self.store_health()
+        current = self._directory.current
+        details = {
+            "store": health.state.value,
+            "leader": current.name if current is not None else "",
+            "leads": str(self._directory.local is not None).lower(),
+        }
+        if health.state is not StoreState.OK:
+            reason = f"the store is {health.state.value}, the cluster is read-only"
+            return Readiness(False, f"{reason}: {health.last_error}", details)
+        if not self._directory.is_known:
+            return Readiness(False, "no scheduler leads", details)
+        return Readiness(True, "", details)
