@@ -129,9 +129,6 @@ def test_a_plain_tag_is_asked_for_each_time_and_falls_back_to_what_is_there(one_
 def test_what_is_not_there_is_refused_for_good(one_host, one_engine):
     image = one_host.images.sleeper("there")
     absent_digest = f"{image}@sha256:{'0' * 64}"
-    foreign = one_host.images.build(
-        "sleeper", "s390", repository="berth/foreign", architecture="s390x"
-    )
     listed = one_host.images.manifest_list("berth/listed", "1.0", ["s390x"])
 
     async def scenario(it):
@@ -150,7 +147,6 @@ def test_what_is_not_there_is_refused_for_good(one_host, one_engine):
     assert "0" * 64 in absent.message
     assert "platform" in platform.message
     assert "Not A Reference" in nonsense.message
-    assert foreign.digest
 
 
 def test_credentials_open_a_registry_and_wrong_ones_are_refused(one_engine, locked):
@@ -216,9 +212,8 @@ def test_only_berths_own_unused_old_images_are_removed(one_host, one_engine, tmp
     assert (nothing, before) == (0, {"old", "used", "theirs", "tagged"})
     assert freed > 0
     assert left == {"used", "theirs"}
-    assert [
-        name for name in names if any(f"clean-{name}" in key for key in remembered.last_used())
-    ] == ["used"]
+    (kept,) = (key for key in remembered.last_used() if "clean-" in key)
+    assert "clean-used" in kept
 
 
 def test_what_somebody_else_removed_is_forgotten(one_engine):
