@@ -1,0 +1,1 @@
+"""The seeded simulator: real schedulers and agents on virtual time; see docs/testing.md."""
