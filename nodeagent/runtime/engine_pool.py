@@ -160,8 +160,8 @@ class EnginePool:
                 for stream in streams:
                     await stream.wait_ended()
         self._executor.shutdown(wait=False, cancel_futures=True)
-        with self._client_lock:
-            client, self._client = self._client, None
+        # Without the lock: a thread may hold it while it waits for an Engine that hangs.
+        client, self._client = self._client, None
         if client is not None:
             client.close()
 
@@ -175,9 +175,13 @@ class EnginePool:
     def _with_client(self, function: Callable[[Any], _T]) -> _T:
         """Run in a thread: find or make the client; drop it where the Engine does not answer."""
         with self._client_lock:
-            if self._client is None:
-                self._client = self._connected()
             client = self._client
+            if client is None:
+                client = self._connected()
+                if self.is_closed:  # Meanwhile; nobody would close this one any more.
+                    client.close()
+                    raise ConnectionAbortedError("the agent is stopping")
+                self._client = client
         try:
             return function(client)
         except docker.errors.APIError:
@@ -194,7 +198,7 @@ class EnginePool:
         client = docker.APIClient(
             base_url=self.url,
             version=_OLDEST_API_VERSION,  # Not "auto": that would use the adapter changed below.
-            timeout=self._call_timeout_s,
+            timeout=min(self._call_timeout_s, _CONNECT_TIMEOUT_S),  # Others wait for this call.
             # Enough for all: a connection that finds no place is thrown away with a warning.
             max_pool_size=self._kept_connections,
         )
@@ -211,6 +215,7 @@ class EnginePool:
         except BaseException:
             client.close()
             raise
+        client.timeout = self._call_timeout_s
         return client
 
 

@@ -160,6 +160,32 @@ def test_a_hung_engine_fails_calls_in_time_and_does_not_hold_the_loop(healed, im
     assert ticks > 30
 
 
+def test_closing_does_not_wait_for_an_engine_that_hangs(healed, image):
+    async def scenario(it):
+        async with ground(healed.engine, image) as other:
+            healed.engine.daemon.pause()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    call = group.create_task(refused(other.runtime.describe()))
+                    await asyncio.sleep(0.3)
+                    begun = SystemClock().instant()
+                    await other.runtime.aclose()
+                    took_s = SystemClock().instant() - begun
+                    healed.engine.daemon.resume()
+                return took_s, call.result().retry
+            finally:
+                healed.engine.daemon.resume()
+
+    async def refused(call):
+        with pytest.raises(RuntimeCallError) as refusal:
+            await call
+        return refusal.value
+
+    took_s, retry = run(healed.engine, image, scenario)
+    assert took_s < 1.0
+    assert retry is RetryRule.LATER
+
+
 def test_closing_ends_readers_at_once_and_leaves_containers_alone(one_engine, image):
     async def scenario(it):
         task = it.task("sleep", "60")

@@ -46,5 +46,3 @@ def a_runtime_task(
         node_platform="linux/amd64",
     )
     return replace(built, **(of_task or {}))
-
-
