@@ -23,6 +23,7 @@ from scheduler.store.errors import (
     EtcdRefusedError,
     ForbiddenError,
     LeaseNotFoundError,
+    NoQuorumError,
     NoSpaceError,
     NotAppliedError,
 )
@@ -159,6 +160,7 @@ class EtcdClient:
         deadline = after(self.clock.instant(), self.settings.call_timeout_s)
         failures = 0
         has_new_token = False
+        telling: EtcdCallError | None = None
         while True:
             endpoint = self.endpoints.current()
             left_s = deadline - self.clock.instant()
@@ -172,18 +174,18 @@ class EtcdClient:
                 if not has_new_token:
                     has_new_token = True
                     continue
-                last: EtcdCallError = ForbiddenError(
+                raise ForbiddenError(
                     f"etcd at {endpoint.address} refuses the token that it has just given"
-                )
+                ) from None
             except EtcdCallError as error:
                 self.endpoints.demote(endpoint)
                 if isinstance(error, AmbiguousError) and not is_repeatable:
                     raise
-                last = error
+                telling = error if telling is None else max(telling, error, key=_how_telling)
             failures += 1
             pause_s = self._pause_s(failures)
             if (pause_s and not is_repeatable) or self.clock.instant() + pause_s >= deadline:
-                raise last
+                raise telling
             if pause_s:
                 await self.clock.sleep(pause_s)
 
@@ -240,3 +242,17 @@ class EtcdClient:
                 return
             raise
         self._token = response.token
+
+
+def _how_telling(error: EtcdCallError) -> int:
+    """Rank what several members answered: one that speaks of the cluster tells the most.
+
+    A write whose outcome is open never gets here, for its call ends at once.
+    """
+    match error:
+        case NoQuorumError():
+            return 2
+        case AmbiguousError():
+            return 1
+        case _:
+            return 0

@@ -30,7 +30,7 @@ class EtcdSettings:
     attempt_timeout_s: float = 2.0
     """How long one member may take before the next is asked. Below 1 s a change of etcd's leader
     is punished with needless switching; above 3 s a hung member costs too much of the lease."""
-    call_timeout_s: float = 8.0
+    call_timeout_s: float = 4.0
     """How long one call may take over all members together."""
     watch_probe_s: float = 2.0
     """A watch that is silent that long is asked for a sign of life, and given up after twice it."""

@@ -39,7 +39,7 @@ async def led_store(
         await election.aclose()
 
 
-async def wait_for_state(store: EtcdStore, state: StoreState, timeout_s: float = 10.0) -> None:
+async def wait_for_state(store: EtcdStore, state: StoreState, timeout_s: float = 15.0) -> None:
     async with asyncio.timeout(timeout_s):
         while store.health.state is not state:
             await asyncio.sleep(0.02)
@@ -178,6 +178,24 @@ async def make_room(client: EtcdClient) -> None:
             action=pb.AlarmRequest.DEACTIVATE, member_id=alarm.member_id, alarm=alarm.alarm
         )
         await client._call(methods.ALARM, disarm, is_repeatable=True)
+
+
+# -- Large answers
+
+
+def test_documents_far_larger_than_expected_are_loaded_in_smaller_pages(one_etcd, prefix):
+    documents = {f"d/{i:03}": bytes([i]) * 20_000 for i in range(200)}
+
+    async def main() -> None:
+        async with etcd_client(one_etcd) as client, led_store(client, prefix) as (store, _):
+            await store.commit_nowait([Put(key, value) for key, value in documents.items()])
+        async with (
+            etcd_client(one_etcd, max_message_bytes=1_000_000) as client,
+            led_store(client, prefix) as (store, _),
+        ):
+            assert dict((await store.load()).entries) == documents
+
+    asyncio.run(main())
 
 
 # -- Compaction

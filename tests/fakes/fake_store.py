@@ -31,7 +31,7 @@ from tests.fakes.model_etcd import ModelEtcd
 T = TypeVar("T")
 
 ATTEMPT_TIMEOUT_S = 2.0
-CALL_TIMEOUT_S = 8.0
+CALL_TIMEOUT_S = 4.0
 
 
 @dataclass
