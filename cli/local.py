@@ -18,6 +18,7 @@ from rich.status import Status
 from berth.clock import SystemClock
 from berth.errors import BerthError
 from cli.local_cluster import LocalRunner, UpResult
+from cli.local_context import drop_context, take_context
 from cli.local_plan import UpSettings
 from cli.local_record import Folders
 
@@ -136,7 +137,8 @@ def up(
         try:
             with TerminalNarrator(console) as narrator:
                 result = LocalRunner(folders, narrator).up(settings)
-            _show(console, result, folders)
+            is_context_ours = take_context(folders, result.schedulers, result.tls)
+            _show(console, result, folders, is_context_ours=is_context_ours)
             if foreground:
                 _stay(console, folders)
         except BerthError as error:
@@ -155,6 +157,7 @@ def _stay(console: Console, folders: Folders) -> None:
     except KeyboardInterrupt:
         with TerminalNarrator(console) as narrator:
             LocalRunner(folders, narrator).down(purge=False)
+        drop_context(folders)
 
 
 @click.command("down")
@@ -177,23 +180,26 @@ def down(purge: bool, work_dir: Path | None) -> None:
         except KeyboardInterrupt:
             console.print("interrupted; run `berth down` again")
             sys.exit(_INTERRUPTED)
+    drop_context(folders)
     console.print("the cluster is down" if found else "no cluster was up")
 
 
-def _show(console: Console, result: UpResult, folders: Folders) -> None:
+def _show(console: Console, result: UpResult, folders: Folders, *, is_context_ours: bool) -> None:
     state = "is up already" if result.was_up else "is up"
     console.print(f"\nThe cluster {state}.", style="bold")
     console.print(f"  leader   {result.leader} at {result.leader_address}")
     console.print(f"  nodes    {', '.join(result.nodes)} on the Engine at {result.docker_url}")
     console.print(f"  logs     {folders.logs}")
+    if is_context_ours:
+        console.print("\nThe berth command finds it by itself; elsewhere:", style="bold")
+    else:
+        console.print("\nYour context file names another cluster; to use this one:", style="bold")
+    for line in environment_lines(result):
+        console.print(f"  {line}")
     console.print("\nTry:", style="bold")
     console.print("  berth service create --name web --replicas 5 nginx")
     console.print("  berth service ps web")
     console.print("  berth down")
-    lines = environment_lines(result)
-    console.print("\nOther programs and users reach it with:", style="bold")
-    for line in lines:
-        console.print(f"  {line}")
 
 
 def environment_lines(result: UpResult) -> list[str]:
