@@ -4,9 +4,10 @@ Duty: one loop that takes turns (scheduler.core.step), commits what they changed
 of the commits, sends assignments and answers users once they are durable. Nothing leaves ahead of
 the store. A refused commit ends the leadership and all of this object's memory with it.
 
-Not here: deciding (scheduler.core), gRPC (scheduler.dispatch.service, scheduler.control), winning
-the election (scheduler.replica). The simulator runs this very class on virtual time: it needs an
-event loop, a `Clock`, an `Entropy` and a `ClusterStore`, and nothing else.
+Not here: deciding (scheduler.core), what agents say (scheduler.dispatch.desk), gRPC
+(scheduler.dispatch.service, scheduler.control), winning the election (scheduler.replica). The
+simulator runs this very class on virtual time: it needs an event loop, a `Clock`, an `Entropy` and
+a `ClusterStore`, and nothing else.
 """
 
 import asyncio
@@ -18,19 +19,17 @@ import structlog
 
 from berth.clock import Clock
 from berth.entropy import Entropy
-from berth.errors import BerthError, InternalError, NotLeaderError, StaleEpochError
-from berth.model.ids import Epoch, NodeId, Revision, SessionId, TaskId
+from berth.errors import BerthError, NotLeaderError, StaleEpochError
+from berth.model.ids import Epoch, NodeId, Revision, TaskId
 from berth.model.instant import Instant
-from berth.model.node import NodeDescription
 from berth.model.registry_auth import RegistryAuth
-from berth.model.task import Task, TaskStatus
-from berth.v1 import dispatcher_pb2, types_pb2
-from berth.wire.convert import from_proto, write_proto
-from scheduler.core import liveness, membership
+from berth.model.task import Task
+from berth.v1 import types_pb2
+from scheduler.core import membership
 from scheduler.core.state import LeaderState, Now
 from scheduler.core.step import Timers, TurnReport, next_wake, take_turn
+from scheduler.dispatch.desk import AgentDesk, AgentSession, DeskObserver
 from scheduler.dispatch.messages import assignment_of, template_key, template_of
-from scheduler.dispatch.outbox import Outbox
 from scheduler.store.port import ClusterStore
 from scheduler.store.records import encode_changes
 
@@ -48,31 +47,15 @@ PAUSE_NOTICED_S = 1.0
 """A tick that comes this much too late means that we, not the nodes, were away."""
 
 
-class LeaderObserver(Protocol):
+class LeaderObserver(DeskObserver, Protocol):
     """What the leader tells the scheduler's metrics."""
 
     def turn(self, report: TurnReport, duration_s: float) -> None:
         """Note one turn."""
         ...
 
-    def session_opened(self) -> None:
-        """Note that an agent's session began."""
-        ...
-
-    def session_closed(self) -> None:
-        """Note that an agent's session ended."""
-        ...
-
-    def heard(self, late_s: float) -> None:
-        """Note a message of an agent; `late_s` is how much later than the heartbeat period."""
-        ...
-
     def assignments_sent(self, tasks: int) -> None:
         """Note tasks put into outboxes."""
-        ...
-
-    def task_running(self, since_created_s: float) -> None:
-        """Note that a task reached RUNNING."""
         ...
 
 
@@ -82,18 +65,6 @@ class Unsealer(Protocol):
     def __call__(self, sealed: bytes, context: bytes) -> RegistryAuth | None:
         """Return the credentials, or None where there are none."""
         ...
-
-
-@dataclass(slots=True, eq=False)
-class AgentSession:
-    """One agent's stream, as the leader sees it."""
-
-    id: SessionId
-    node: NodeId
-    boot_id: str
-    outbox: Outbox
-    needs_complete: bool = True
-    is_leaving: bool = False
 
 
 @dataclass(slots=True)
@@ -121,24 +92,32 @@ class Leader:
     ) -> None:
         self.state = state
         self.epoch = epoch
-        self.sessions: dict[NodeId, AgentSession] = {}
         self.revision = Revision(0)
         self._store = store
         self._clock = clock
         self._entropy = entropy
         self._observer = observer
         self._unseal = unseal
-        self._schedulers = schedulers
         self._timers = Timers()
         self._due = asyncio.Event()
         self._parcels: asyncio.Queue[_Parcel] = asyncio.Queue()
         self._waiters: list[asyncio.Future[Revision]] = []
         self._unanswered: set[asyncio.Future[Revision]] = set()
         """Every waiter until it is answered, in `_waiters` or in a parcel."""
-        self._joining: list[AgentSession] = []
         self._last_commit: asyncio.Future[Revision] | None = None
         self._ended: BaseException | None = None
         self._superseded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.desk = AgentDesk(
+            state,
+            epoch,
+            clock=clock,
+            entropy=entropy,
+            observer=observer,
+            schedulers=schedulers,
+            wake=self._due.set,
+            supersede=self._note_superseded,
+        )
+        self.sessions = self.desk.sessions
 
     # -- the loop ---------------------------------------------------------------------------------
 
@@ -163,8 +142,7 @@ class Leader:
         if self._ended is not None:
             return
         self._ended = cause
-        for session in list(self.sessions.values()):
-            session.outbox.close()
+        self.desk.close(_as_not_leading(cause))
         for waiter in self._unanswered:
             if not waiter.done():
                 waiter.set_exception(_as_not_leading(cause))
@@ -217,17 +195,14 @@ class Leader:
             tasks=len(self.state.node_tasks[node]),
             why=known.message,
         )
-        session = self.sessions.pop(node, None)
-        if session is not None:
-            session.outbox.close()
-            self._observer.session_closed()
+        self.desk.expel(node)
 
     def _commit_turn(self) -> None:
         """Hand a turn's changes to the store, and what rests on them to the delivery."""
         state = self.state
         unsaved, untold, forgotten = state.take_changes()
         waiters, self._waiters = self._waiters, []
-        joining, self._joining = self._joining, []
+        joining = self.desk.take_joining()
         if not (unsaved or untold or forgotten or waiters or joining):
             return
         deliveries = self._prepare(untold, forgotten, joining)
@@ -337,145 +312,9 @@ class Leader:
         if self._ended is not None:
             raise _as_not_leading(self._ended)
 
-    # -- agents -----------------------------------------------------------------------------------
-
-    def join(self, message: dispatcher_pb2.AgentMessage) -> AgentSession:
-        """Begin the session of the agent that sent this Hello.
-
-        The complete assignment set follows by the outbox once everything in it is durable.
-
-        Raises:
-            StaleEpochError: the agent has obeyed a newer leader than us: stop leading.
-            NotLeaderError: leadership has ended.
-            InternalError: the message is not a Hello.
-        """
-        self._check_leading()
-        if message.WhichOneof("body") != "hello" or not message.node_id:
-            raise InternalError("an agent's first message must be a Hello with its node's ID")
-        hello = message.hello
-        if hello.highest_epoch > self.epoch:
-            stale = StaleEpochError(ours=self.epoch, current=Epoch(hello.highest_epoch))
-            if not self._superseded.done():
-                self._superseded.set_exception(stale)
-            raise stale
-        if hello.cluster_id and hello.cluster_id != self.state.cluster.id:
-            raise InternalError(
-                f"node {message.node_id} belongs to cluster {hello.cluster_id}, this is cluster "
-                f"{self.state.cluster.id}: give the agent a fresh state directory, or the right "
-                "schedulers"
-            )
-        node = NodeId(message.node_id)
-        self._supersede(node)
-        session_id = SessionId(self._entropy.new_id())
-        session = AgentSession(session_id, node, hello.boot_id, Outbox(node, self.epoch))
-        self.sessions[node] = session
-        self._observer.session_opened()
-        now = self.now()
-        statuses = tuple(from_proto(TaskStatus, status) for status in hello.tasks)
-        joined = membership.Joined(
-            node,
-            session_id,
-            hello.boot_id,
-            from_proto(NodeDescription, hello.description),
-            statuses,
-        )
-        was_known = node in self.state.nodes
-        membership.join(self.state, joined, now)
-        log.info(
-            "node_joined",
-            node_id=node,
-            node=joined.description.hostname,
-            is_new=not was_known,
-            tasks=len(statuses),
-        )
-        session.outbox.put_message(self._welcome(session))
-        self._joining.append(session)
-        self._due.set()
-        return session
-
-    def _supersede(self, node: NodeId) -> None:
-        old = self.sessions.pop(node, None)
-        if old is not None:
-            log.info("session_superseded", node_id=node, session_id=old.id)
-            old.outbox.close()
-            self._observer.session_closed()
-
-    def _welcome(self, session: AgentSession) -> dispatcher_pb2.SchedulerMessage:
-        node = self.state.nodes[session.node]
-        welcome = dispatcher_pb2.Welcome(
-            session_id=session.id,
-            cluster_id=self.state.cluster.id,
-            settings=self.told_settings(),
-            schedulers=self._schedulers(),
-            node_name=node.description.hostname,
-            node_labels=dict(node.labels),
-        )
-        return dispatcher_pb2.SchedulerMessage(welcome=welcome)
-
-    def told_settings(self) -> types_pb2.ClusterSettings:
-        """Return the cluster's settings as agents are told them, the heartbeat period filled in."""
-        settings = self.state.cluster.settings
-        message = types_pb2.ClusterSettings()
-        write_proto(settings, message)
-        period_s = liveness.heartbeat_period_s(settings, len(self.state.nodes))
-        message.heartbeat_period_s = period_s
-        return message
-
-    def tell_settings(self) -> None:
-        """Tell every connected agent the settings as they now are."""
-        for session in self.sessions.values():
-            message = dispatcher_pb2.SchedulerMessage(settings=self.told_settings())
-            session.outbox.put_message(message)
-
-    def receive(self, session: AgentSession, message: dispatcher_pb2.AgentMessage) -> None:
-        """Fold in one message of a session; those of a superseded session change nothing."""
-        if self._ended is not None or self.sessions.get(session.node) is not session:
-            return
-        now = self.now()
-        self._note_lateness(session, now.instant)
-        match message.WhichOneof("body"):
-            case "heartbeat":
-                membership.hear(self.state, session.node, session.id, now.instant)
-            case "status":
-                statuses = [from_proto(TaskStatus, status) for status in message.status.tasks]
-                for task in membership.report(self.state, session.node, session.id, statuses, now):
-                    self._observer.task_running(max(task.observed_at - task.created_at, 0.0))
-                self._due.set()
-            case "description":
-                membership.hear(self.state, session.node, session.id, now.instant)
-                description = from_proto(NodeDescription, message.description)
-                membership.describe(self.state, session.node, description, now)
-                self._due.set()
-            case "goodbye":
-                session.is_leaving = True
-                log.info("agent_says_goodbye", node_id=session.node, why=message.goodbye.reason)
-            case other:
-                log.warning("agent_message_ignored", node_id=session.node, kind=other)
-
-    def _note_lateness(self, session: AgentSession, now: Instant) -> None:
-        known = self.state.liveness.get(session.node)
-        if known is not None:
-            settings = self.state.cluster.settings
-            period_s = liveness.heartbeat_period_s(settings, len(self.state.nodes))
-            self._observer.heard(max(now - known.heard_at - period_s, 0.0))
-
-    def leave(self, session: AgentSession) -> None:
-        """Fold in the end of a session's stream; of a superseded one nothing follows."""
-        session.outbox.close()
-        if self.sessions.get(session.node) is not session:
-            return
-        del self.sessions[session.node]
-        self._observer.session_closed()
-        if self._ended is None:
-            log.info("agent_disconnected", node_id=session.node, planned=session.is_leaving)
-            membership.leave(
-                self.state, session.node, session.id, self.now(), is_planned=session.is_leaving
-            )
-            self._due.set()
-
-    def expel(self, node: NodeId) -> None:
-        """End the session of a node that was removed from the cluster."""
-        self._supersede(node)
+    def _note_superseded(self, error: StaleEpochError) -> None:
+        if not self._superseded.done():
+            self._superseded.set_exception(error)
 
 
 async def _await(future: asyncio.Future[None]) -> None:

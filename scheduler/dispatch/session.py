@@ -13,7 +13,8 @@ import structlog
 from berth.clock import Clock
 from berth.errors import BerthError, NotLeaderError, StaleEpochError, UnavailableError
 from berth.v1 import dispatcher_pb2 as pb
-from scheduler.leader import AgentSession, Leader
+from scheduler.dispatch.desk import AgentSession
+from scheduler.leader import Leader
 
 log = structlog.get_logger()
 
@@ -80,7 +81,7 @@ async def serve_agent(
         return
     try:
         leader = source.require_local()
-        session = leader.join(hello)
+        session = leader.desk.join(hello)
     except NotLeaderError as error:
         await stream.write(_refusal(error.message, error.leader_address, _RETRY_AFTER_S))
         return
@@ -95,7 +96,7 @@ async def serve_agent(
     try:
         await _converse(leader, session, clock, stream)
     finally:
-        leader.leave(session)
+        leader.desk.leave(session)
 
 
 async def _converse(
@@ -105,7 +106,7 @@ async def _converse(
         async with asyncio.TaskGroup() as group:
             group.create_task(_write_outbox(session, clock, stream))
             while (message := await stream.read()) is not None:
-                leader.receive(session, message)
+                leader.desk.receive(session, message)
             raise _SessionOverError
     except* _SessionOverError:
         pass

@@ -1,0 +1,255 @@
+"""The leader's side of all agents' sessions: who is connected, and what they say.
+
+Duty: begin, supersede and end sessions, turn agents' messages into changes of the leader's memory.
+Not here: streams (session, service), what follows from the changes (scheduler.core), when
+assignments may leave (scheduler.leader).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from berth.clock import Clock
+from berth.entropy import Entropy
+from berth.errors import InternalError, NotLeaderError, StaleEpochError
+from berth.model.ids import Epoch, NodeId, SessionId
+from berth.model.instant import Instant
+from berth.model.node import NodeDescription
+from berth.model.task import TaskStatus
+from berth.v1 import dispatcher_pb2, types_pb2
+from berth.wire.convert import from_proto, write_proto
+from scheduler.core import liveness, membership
+from scheduler.core.state import LeaderState, Now
+from scheduler.dispatch.outbox import Outbox
+
+log = structlog.get_logger()
+
+
+class DeskObserver(Protocol):
+    """What the desk tells the scheduler's metrics."""
+
+    def session_opened(self) -> None:
+        """Note that an agent's session began."""
+        ...
+
+    def session_closed(self) -> None:
+        """Note that an agent's session ended."""
+        ...
+
+    def heard(self, late_s: float) -> None:
+        """Note a message of an agent; `late_s` is how much later than the heartbeat period."""
+        ...
+
+    def task_running(self, since_created_s: float) -> None:
+        """Note that a task reached RUNNING."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class AgentSession:
+    """One agent's stream, as the leader sees it."""
+
+    id: SessionId
+    node: NodeId
+    boot_id: str
+    outbox: Outbox
+    is_leaving: bool = False
+
+
+class AgentDesk:
+    """See the module."""
+
+    def __init__(
+        self,
+        state: LeaderState,
+        epoch: Epoch,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        observer: DeskObserver,
+        schedulers: Callable[[], list[str]],
+        wake: Callable[[], None],
+        supersede: Callable[[StaleEpochError], None],
+    ) -> None:
+        self.sessions: dict[NodeId, AgentSession] = {}
+        self._state = state
+        self._epoch = epoch
+        self._clock = clock
+        self._entropy = entropy
+        self._observer = observer
+        self._schedulers = schedulers
+        self._wake = wake
+        self._supersede_leader = supersede
+        self._joining: list[AgentSession] = []
+        self._told_period_s = 0.0
+        self._closed: NotLeaderError | None = None
+
+    def join(self, message: dispatcher_pb2.AgentMessage) -> AgentSession:
+        """Begin the session of the agent that sent this Hello.
+
+        The complete assignment set follows by the outbox once everything in it is durable.
+
+        Raises:
+            StaleEpochError: the agent has obeyed a newer leader than us: stop leading.
+            NotLeaderError: leadership has ended.
+            InternalError: the message is not a Hello.
+        """
+        self._check_open()
+        if message.WhichOneof("body") != "hello" or not message.node_id:
+            raise InternalError("an agent's first message must be a Hello with its node's ID")
+        hello = message.hello
+        if hello.highest_epoch > self._epoch:
+            stale = StaleEpochError(ours=self._epoch, current=Epoch(hello.highest_epoch))
+            self._supersede_leader(stale)
+            raise stale
+        if hello.cluster_id and hello.cluster_id != self._state.cluster.id:
+            raise InternalError(
+                f"node {message.node_id} belongs to cluster {hello.cluster_id}, this is cluster "
+                f"{self._state.cluster.id}: give the agent a fresh state directory, or the right "
+                "schedulers"
+            )
+        node = NodeId(message.node_id)
+        self._supersede(node)
+        session_id = SessionId(self._entropy.new_id())
+        session = AgentSession(session_id, node, hello.boot_id, Outbox(node, self._epoch))
+        self.sessions[node] = session
+        self._observer.session_opened()
+        now = self._now()
+        statuses = tuple(from_proto(TaskStatus, status) for status in hello.tasks)
+        joined = membership.Joined(
+            node,
+            session_id,
+            hello.boot_id,
+            from_proto(NodeDescription, hello.description),
+            statuses,
+        )
+        was_known = node in self._state.nodes
+        membership.join(self._state, joined, now)
+        log.info(
+            "node_joined",
+            node_id=node,
+            node=joined.description.hostname,
+            is_new=not was_known,
+            tasks=len(statuses),
+        )
+        session.outbox.put_message(self._welcome(session))
+        self._joining.append(session)
+        self._tell_period_if_changed()
+        self._wake()
+        return session
+
+    def _supersede(self, node: NodeId) -> None:
+        old = self.sessions.pop(node, None)
+        if old is not None:
+            log.info("session_superseded", node_id=node, session_id=old.id)
+            old.outbox.close()
+            self._observer.session_closed()
+
+    def _welcome(self, session: AgentSession) -> dispatcher_pb2.SchedulerMessage:
+        node = self._state.nodes[session.node]
+        welcome = dispatcher_pb2.Welcome(
+            session_id=session.id,
+            cluster_id=self._state.cluster.id,
+            settings=self.told_settings(),
+            schedulers=self._schedulers(),
+            node_name=node.description.hostname,
+            node_labels=dict(node.labels),
+        )
+        return dispatcher_pb2.SchedulerMessage(welcome=welcome)
+
+    def told_settings(self) -> types_pb2.ClusterSettings:
+        """Return the cluster's settings as agents are told them, the heartbeat period filled in."""
+        settings = self._state.cluster.settings
+        message = types_pb2.ClusterSettings()
+        write_proto(settings, message)
+        period_s = liveness.heartbeat_period_s(settings, len(self._state.nodes))
+        message.heartbeat_period_s = period_s
+        return message
+
+    def _tell_period_if_changed(self) -> None:
+        """Tell agents when the cluster has grown or shrunk enough for another heartbeat period."""
+        period_s = liveness.heartbeat_period_s(self._state.cluster.settings, len(self._state.nodes))
+        if not self._told_period_s:
+            self._told_period_s = period_s
+        if not 0.75 < period_s / self._told_period_s < 1.34:
+            self.tell_settings()
+
+    def tell_settings(self) -> None:
+        """Tell every connected agent the settings as they now are."""
+        self._told_period_s = liveness.heartbeat_period_s(
+            self._state.cluster.settings, len(self._state.nodes)
+        )
+        for session in self.sessions.values():
+            message = dispatcher_pb2.SchedulerMessage(settings=self.told_settings())
+            session.outbox.put_message(message)
+
+    def receive(self, session: AgentSession, message: dispatcher_pb2.AgentMessage) -> None:
+        """Fold in one message of a session; those of a superseded session change nothing."""
+        if self._closed is not None or self.sessions.get(session.node) is not session:
+            return
+        now = self._now()
+        self._note_lateness(session, now.instant)
+        match message.WhichOneof("body"):
+            case "heartbeat":
+                membership.hear(self._state, session.node, session.id, now.instant)
+            case "status":
+                statuses = [from_proto(TaskStatus, status) for status in message.status.tasks]
+                for task in membership.report(self._state, session.node, session.id, statuses, now):
+                    self._observer.task_running(max(task.observed_at - task.created_at, 0.0))
+                self._wake()
+            case "description":
+                membership.hear(self._state, session.node, session.id, now.instant)
+                description = from_proto(NodeDescription, message.description)
+                membership.describe(self._state, session.node, description, now)
+                self._wake()
+            case "goodbye":
+                session.is_leaving = True
+                log.info("agent_says_goodbye", node_id=session.node, why=message.goodbye.reason)
+            case other:
+                log.warning("agent_message_ignored", node_id=session.node, kind=other)
+
+    def _note_lateness(self, session: AgentSession, now: Instant) -> None:
+        known = self._state.liveness.get(session.node)
+        if known is not None:
+            settings = self._state.cluster.settings
+            period_s = liveness.heartbeat_period_s(settings, len(self._state.nodes))
+            self._observer.heard(max(now - known.heard_at - period_s, 0.0))
+
+    def leave(self, session: AgentSession) -> None:
+        """Fold in the end of a session's stream; of a superseded one nothing follows."""
+        session.outbox.close()
+        if self.sessions.get(session.node) is not session:
+            return
+        del self.sessions[session.node]
+        self._observer.session_closed()
+        if self._closed is None:
+            log.info("agent_disconnected", node_id=session.node, planned=session.is_leaving)
+            membership.leave(
+                self._state, session.node, session.id, self._now(), is_planned=session.is_leaving
+            )
+            self._wake()
+
+    def expel(self, node: NodeId) -> None:
+        """End the session of a node that is lost, or was removed from the cluster."""
+        self._supersede(node)
+        self._tell_period_if_changed()
+
+    def take_joining(self) -> list[AgentSession]:
+        """Hand over the sessions that wait for their complete assignment set."""
+        joining, self._joining = self._joining, []
+        return joining
+
+    def close(self, cause: NotLeaderError) -> None:
+        """End every session: the leadership is over."""
+        self._closed = cause
+        for session in self.sessions.values():
+            session.outbox.close()
+
+    def _check_open(self) -> None:
+        if self._closed is not None:
+            raise self._closed
+
+    def _now(self) -> Now:
+        return Now(self._clock.instant(), self._clock.timestamp())
