@@ -1,0 +1,5 @@
+"""`python -m nodeagent` is `berth-agent`."""
+
+from nodeagent.main import main
+
+main()

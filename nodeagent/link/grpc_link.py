@@ -1,0 +1,123 @@
+"""The link to the schedulers over gRPC.
+
+Duty: the ports of nodeagent.link.port on `grpc.aio`; every failure becomes an UnavailableError.
+Not here: which scheduler, when, and what is said (nodeagent.link.session); TLS and keepalive
+(berth.wire.channel).
+Invariants (tests/contract/test_grpc_link.py): one channel at a time; a message that `send` took
+arrives before the end of the stream that `aclose` makes, unless the network fails.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, TypeAlias
+
+import grpc
+import grpc.aio
+
+from berth.errors import BerthError, UnavailableError
+from berth.v1 import dispatcher_pb2 as pb
+from berth.v1 import dispatcher_pb2_grpc, streams_pb2_grpc
+from berth.v1.streams_pb2 import LogChunk
+from berth.wire.channel import open_channel
+from berth.wire.status import error_from_rpc
+from berth.wire.tls import TlsSettings
+
+CLOSE_TIMEOUT_S = 0.5
+
+_SessionCall: TypeAlias = "grpc.aio.StreamStreamCall[Any, Any]"
+
+
+class GrpcLink:
+    """`SchedulerLink` and `LogPublisher` on one channel, to the scheduler tried last."""
+
+    def __init__(self, tls: TlsSettings | None) -> None:
+        self._tls = tls
+        self._address = ""
+        self._channel: grpc.aio.Channel | None = None
+
+    async def connect(self, address: str) -> "GrpcStream":
+        """Open a session stream to the scheduler at `address`."""
+        channel = await self._channel_to(address)
+        stub = dispatcher_pb2_grpc.DispatcherStub(channel)
+        call: _SessionCall = stub.Session()
+        try:
+            await call.wait_for_connection()
+        except grpc.aio.AioRpcError as error:
+            raise _unavailable(error) from error
+        except BaseException:
+            call.cancel()
+            raise
+        return GrpcStream(call, address)
+
+    async def publish(self, address: str, chunks: AsyncIterator[LogChunk]) -> None:
+        """Send `chunks` beside the session with the scheduler at `address`."""
+        if self._channel is None or address != self._address:
+            raise UnavailableError(f"there is no session with the scheduler at {address} any more")
+        stub = streams_pb2_grpc.StreamsStub(self._channel)
+        try:
+            await stub.PublishLogs(chunks)
+        except grpc.aio.AioRpcError as error:
+            raise _unavailable(error) from error
+
+    async def aclose(self) -> None:
+        """Close the channel."""
+        channel, self._channel, self._address = self._channel, None, ""
+        if channel is not None:
+            await channel.close(None)
+
+    async def _channel_to(self, address: str) -> grpc.aio.Channel:
+        """Return the channel to `address`; one that serves another scheduler is closed."""
+        if self._channel is None or address != self._address:
+            await self.aclose()
+            self._channel, self._address = open_channel(address, self._tls), address
+        return self._channel
+
+
+class GrpcStream:
+    """`SchedulerStream` on one bidirectional call."""
+
+    def __init__(self, call: _SessionCall, address: str) -> None:
+        self._call = call
+        self._address = address
+        self._is_closing = False
+
+    async def send(self, message: pb.AgentMessage) -> None:
+        """Send a message."""
+        try:
+            await self._call.write(message)
+        except grpc.aio.AioRpcError as error:
+            raise _unavailable(error) from error
+        except asyncio.InvalidStateError as error:
+            raise UnavailableError(f"the session with {self._address} has ended") from error
+
+    async def __aiter__(self) -> AsyncIterator[pb.SchedulerMessage]:
+        """Yield messages until the scheduler ends the stream."""
+        while True:
+            try:
+                message = await self._call.read()
+            except grpc.aio.AioRpcError as error:
+                raise _unavailable(error) from error
+            except asyncio.CancelledError:
+                if self._is_closing and self._call.cancelled():
+                    return  # Our own `aclose`, not the task's end.
+                raise
+            if not isinstance(message, pb.SchedulerMessage):  # grpc.aio.EOF
+                return
+            yield message
+
+    async def aclose(self) -> None:
+        """Say that nothing more comes, give the scheduler a moment to end the call, end it."""
+        self._is_closing = True
+        if not self._call.done():
+            with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError, TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await self._call.done_writing()
+                    await self._call.code()
+        self._call.cancel()
+
+
+def _unavailable(error: grpc.aio.AioRpcError) -> UnavailableError:
+    """Return what a failed call means to the session: try again elsewhere or later."""
+    found: BerthError = error_from_rpc(error)
+    return found if isinstance(found, UnavailableError) else UnavailableError(found.message)

@@ -1,0 +1,155 @@
+"""One agent process: builds the parts, starts them, stops them in order.
+
+Duty: wiring. Order of the stop: say goodbye first, so that the leader knows that the containers run
+on and that nothing is lost; then let go of everything.
+"""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import os
+import socket
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from berth.clock import SystemClock
+from berth.entropy import SystemEntropy
+from berth.observability import Health, Readiness, serve_observability
+from berth.process import Supervisor, watch_loop_lag
+from berth.systemd import Notifier
+from berth.wire.channel import CHANNEL_KEEPALIVE
+from nodeagent.agent import Agent, AgentOptions
+from nodeagent.config import AgentSettings
+from nodeagent.journal import FileJournal
+from nodeagent.link.grpc_link import GrpcLink
+from nodeagent.metrics import AgentMetrics
+from nodeagent.runtime.docker_engine import DockerEngine, EngineOptions
+from nodeagent.runtime.pulled_images import FilePulledImages
+from nodeagent.state_dir import StateDir
+
+log = structlog.get_logger(__name__)
+
+_LINK_MARGIN_S = 0.5
+
+
+class AgentProcess:
+    """Everything of one process; `serve` runs it until it is told to stop."""
+
+    def __init__(self, settings: AgentSettings) -> None:
+        self._settings = settings
+        self._clock = SystemClock()
+        self._entropy = SystemEntropy()
+        self._registry = CollectorRegistry()
+        self._metrics = AgentMetrics(self._registry)
+
+    async def serve(self, supervisor: Supervisor) -> None:
+        """Start, wait for the stop, stop in order."""
+        state_dir = StateDir.open(self._settings.state_dir)
+        try:
+            await self._serve(supervisor, state_dir)
+        finally:
+            state_dir.close()
+
+    async def _serve(self, supervisor: Supervisor, state_dir: StateDir) -> None:
+        settings = self._settings
+        node_id = state_dir.node_id(self._entropy)
+        structlog.contextvars.bind_contextvars(node_id=node_id)
+        version = importlib.metadata.version("berth")
+        runtime = DockerEngine(
+            settings.docker,
+            node_id=node_id,
+            node_name=settings.node_name or socket.gethostname(),
+            address=settings.advertise or address_towards(settings.scheduler[0]),
+            clock=self._clock,
+            observer=self._metrics,
+            pulled=FilePulledImages(state_dir.images_path),
+            options=EngineOptions(
+                short_calls=settings.parallel.engine_calls,
+                parallel_pulls=settings.parallel.pulls,
+                resources=settings.offered(),
+                generic=settings.generic(),
+            ),
+        )
+        link = GrpcLink(settings.tls.settings())
+        keepalive = CHANNEL_KEEPALIVE
+        agent = Agent(
+            AgentOptions(
+                node_id=node_id,
+                schedulers=settings.scheduler,
+                agent_version=version,
+                agent_labels=settings.label,
+                limits=settings.parallel.lanes(),
+                link_silence_s=keepalive.time_s + keepalive.timeout_s + _LINK_MARGIN_S,
+            ),
+            clock=self._clock,
+            entropy=self._entropy,
+            runtime=runtime,
+            link=link,
+            publisher=link,
+            journal=FileJournal(state_dir.journal_path),
+            observer=self._metrics,
+        )
+        self._metrics.info.labels(version).set(1)
+        self._metrics.watch_tasks(agent.task_counts)
+        notifier = Notifier.from_env(os.environ, os.getpid())
+        running = supervisor.start("agent", agent.run())
+        supervisor.start("loop-lag", watch_loop_lag(self._clock, self._lag_of(agent)))
+        supervisor.start("http", self._observe(agent))
+        supervisor.start("watchdog", notifier.feed_watchdog(self._clock, lambda: True))
+        log.info("agent_started", schedulers=settings.scheduler, version=version)
+        notifier.ready("looking for the leader")
+        reason = await supervisor.wait_stop()
+        notifier.stopping()
+        log.info("agent_stopping", reason=reason)
+        await agent.stop(reason)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        await link.aclose()
+        await runtime.aclose()
+
+    def _lag_of(self, agent: Agent) -> "_LagSink":
+        return _LagSink(agent, self._metrics)
+
+    async def _observe(self, agent: Agent) -> None:
+        def ready() -> Readiness:
+            problems = agent.problems
+            return Readiness(not problems, "; ".join(problems.values()), problems)
+
+        await serve_observability(
+            key="http_listen",
+            address=self._settings.http_listen,
+            registry=self._registry,
+            health=Health,
+            ready=ready,
+            started=lambda address: log.info("http_listening", address=address),
+        )
+
+
+class _LagSink:
+    """Takes each measure of the event loop's lag: for the metric, and for the heartbeat."""
+
+    def __init__(self, agent: Agent, metrics: AgentMetrics) -> None:
+        self._agent = agent
+        self._metrics = metrics
+
+    def __call__(self, lag_s: float) -> None:
+        self._metrics.loop_lag.observe(lag_s)
+        self._agent.note_loop_lag(lag_s)
+
+
+def address_towards(scheduler: str) -> str:
+    """Return this machine's address on the way to `scheduler` (HOST:PORT); "" if there is none.
+
+    Connecting a datagram socket sends nothing; it only asks the kernel for the route.
+    """
+    host, _, port = scheduler.rpartition(":")
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_DGRAM)
+        family, kind, protocol, _, place = found[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.connect(place)
+            return str(probe.getsockname()[0])
+    except OSError:
+        return ""
