@@ -10,7 +10,7 @@ import grpc
 from berth.model.task import TaskState
 from tests.cluster.control import ControlClient
 from tests.cluster.programs import Program
-from tests.cluster.waiting import NotYetError
+from tests.cluster.waiting import NotYetError, brief
 
 _ASK_TIMEOUT_S = 3.0
 
@@ -23,7 +23,7 @@ def describe_cluster(programs: Sequence[Program], control: ControlClient) -> str
     try:
         lines += ["--- cluster", *_cluster_lines(control)]
     except (grpc.RpcError, NotYetError) as error:
-        lines.append(f"it cannot be asked: {error}")
+        lines.append(f"it cannot be asked: {brief(error)}")
     finally:
         control.timeout_s = patience_s
     for program in programs:

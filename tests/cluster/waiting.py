@@ -59,7 +59,7 @@ def wait_until(
                 return answer
             last = f"it returned {answer!r}"
         except _PASSING as error:
-            last = _brief(error)
+            last = brief(error)
         waited_s = time.monotonic() - began
         if waited_s > timeout_s:
             text = f"not true after {waited_s:.1f} s ({looks} looks): {what}\nlast seen: {last}"
@@ -76,7 +76,8 @@ def status_code(error: BaseException) -> grpc.StatusCode | None:
     return found if isinstance(found, grpc.StatusCode) else None
 
 
-def _brief(error: BaseException) -> str:
+def brief(error: BaseException) -> str:
+    """Return what went wrong in one line."""
     code = status_code(error)
     if code is not None:
         return f"{code.name}: {getattr(error, 'details', str)()}"
