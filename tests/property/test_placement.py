@@ -416,13 +416,16 @@ def test_balance_does_not_depend_on_the_order_in_which_nodes_joined(order, count
     assert sorted(chosen.values()) == sorted(expected.values())
 
 
-@pytest.mark.parametrize("engine", ["masks", "vectors"])
-def test_trees_of_many_branches_go_by_vectors_and_stay_exact(engine):
-    nodes = ranking.SMALL_TREE_BRANCHES_MAX + 10
+@pytest.mark.parametrize("engine", ["masks", "vectors", "either"])
+def test_a_service_in_many_branches_goes_by_vectors_and_stays_exact(engine):
+    nodes = ranking.USED_BRANCHES_MAX + 10
     table, naive = cluster_of(nodes, 5, [1, 2])
     demand = Demand(service_id=ServiceId("s"), spread=("node.labels.host",))
-    assert not ranking.has_small_tree(table, demand)
-    for count in (3, 40):
-        assert Counter(place_by(engine, table, demand, count)) == Counter(
-            naive.place(demand, count)
-        )
+    assert ranking.uses_few_branches(table, demand)
+    for number in range(nodes - 3):
+        node_id = NodeId(f"n{number:03}")
+        table.occupy(node_id, demand)
+        naive.occupants.append(Occupant(node_id, demand, counted=True))
+    assert not ranking.uses_few_branches(table, demand)
+    chosen = place_by(engine, table, demand, 5)
+    assert Counter(chosen) == Counter(naive.place(demand, 5))

@@ -28,7 +28,7 @@ _ONES: dict[int, int] = {}
 def rows_in(mask: int, width: int) -> Rows:
     """Return the rows of `mask`, ascending; `width` is a multiple of 8 above every row."""
     raw = np.frombuffer(mask.to_bytes(width // 8, "little"), np.uint8)
-    return np.flatnonzero(np.unpackbits(raw, bitorder="little"))
+    return np.flatnonzero(np.unpackbits(raw, bitorder="little").view(np.bool_))
 
 
 def mask_from_flags(flags: Flags) -> int:

@@ -242,10 +242,6 @@ class SpreadTree:
         for depth in range(len(self.reads)):
             self._set(row, depth, _ABSENT)
 
-    def branch_count(self, depth: int) -> int:
-        """Return how many branches were ever seen at `depth`."""
-        return len(self._branch_ids[depth])
-
     def branch_mask(self, depth: int, branch: int) -> int:
         """Return the rows of one branch."""
         masks = self._masks[depth]

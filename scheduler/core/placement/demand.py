@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from berth.model.defaults import effective_strategy
 from berth.model.ids import ServiceId
 from berth.model.image import normalised_platform
+from berth.model.resources import Reservation
 from berth.model.service import (
     EndpointSpec,
     MountType,
@@ -32,8 +33,9 @@ class Demand:
     """What one task needs. Tasks of equal demand can be placed together.
 
     An amount of 0 is no demand: it fits even on a node that is over-committed. `generic` has no
-    zero counts and each kind once; no constraint, platform, port or driver is there twice. `spread` has only descriptors that name a label. A `variant` of
-    a platform is not compared, as in Swarm.
+    zero counts and each kind once; no constraint, platform, port or driver is there twice.
+    `spread` has only descriptors that name a label. A platform's variant is not compared, as in
+    Swarm.
     """
 
     service_id: ServiceId
@@ -50,10 +52,8 @@ class Demand:
     strategy: PlacementStrategy = PlacementStrategy.SPREAD
 
     def __post_init__(self) -> None:
-        assert self.nano_cpus >= 0
-        assert self.memory_bytes >= 0
-        assert self.max_per_node >= 0
-        assert all(count > 0 for _, count in self.generic)
+        assert min(self.nano_cpus, self.memory_bytes, self.max_per_node) >= 0
+        assert not self.generic or min(count for _, count in self.generic) > 0
 
 
 def compile_demand(service_id: ServiceId, task: TaskSpec, endpoint: EndpointSpec) -> Demand:
@@ -68,7 +68,7 @@ def compile_demand(service_id: ServiceId, task: TaskSpec, endpoint: EndpointSpec
         service_id=service_id,
         nano_cpus=reservation.nano_cpus,
         memory_bytes=reservation.memory_bytes,
-        generic=tuple(sorted((kind, n) for kind, n in reservation.generic.items() if n > 0)),
+        generic=_generic(reservation),
         constraints=_constraints(placement.constraints),
         platforms=_normal_platforms(placement.platforms),
         host_ports=_host_ports(endpoint),
@@ -85,7 +85,6 @@ def plugin_name(name: str) -> str:
     return name.removesuffix(":latest")
 
 
-@functools.lru_cache(maxsize=256)
 def normal_platform(platform: Platform) -> Platform:
     """Return `platform` in Go's words and without a variant, as all comparisons expect it."""
     return replace(normalised_platform(platform), variant="")
@@ -93,13 +92,18 @@ def normal_platform(platform: Platform) -> Platform:
 
 def _constraints(texts: tuple[str, ...]) -> tuple[Constraint, ...]:
     # Said twice is said once; else neither of the two alone would keep a node from fitting.
-    return tuple(dict.fromkeys(parse_constraint(text) for text in texts)) if texts else ()
+    return tuple({it.text: it for it in map(parse_constraint, texts)}.values())
 
 
+@functools.lru_cache(maxsize=256)
 def _normal_platforms(platforms: tuple[Platform, ...]) -> tuple[Platform, ...]:
-    if not platforms:
-        return ()
     return tuple(dict.fromkeys(normal_platform(platform) for platform in platforms))
+
+
+def _generic(reservation: Reservation) -> tuple[tuple[str, int], ...]:
+    if not reservation.generic:
+        return ()
+    return tuple(sorted((kind, count) for kind, count in reservation.generic.items() if count > 0))
 
 
 def _host_ports(endpoint: EndpointSpec) -> tuple[HostPort, ...]:

@@ -30,6 +30,9 @@ from scheduler.core.placement.table import NodeTable
 MASK_COUNT_MAX = 128
 """Groups up to this size walk over masks (measured crossover: bench/placement.py)."""
 
+MASK_COUNT_SPREAD_MAX = 16
+"""The same with spread preferences, where every single task looks at the branches anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlacementOutcome:
@@ -44,11 +47,12 @@ class PlacementOutcome:
 
 def place(table: NodeTable, demand: Demand, count: int) -> PlacementOutcome:
     """Place up to `count` tasks of equal demand on the best nodes, and take these in the table."""
-    on_masks = (
-        count <= MASK_COUNT_MAX
-        and demand.strategy is PlacementStrategy.SPREAD
-        and ranking.has_small_tree(table, demand)
-    )
+    if demand.strategy is PlacementStrategy.BINPACK:
+        on_masks = False
+    elif demand.spread:
+        on_masks = count <= MASK_COUNT_SPREAD_MAX and ranking.uses_few_branches(table, demand)
+    else:
+        on_masks = count <= MASK_COUNT_MAX
     nodes = (place_on_masks if on_masks else place_on_vectors)(table, demand, count)
     missing = count - len(nodes)
     return PlacementOutcome(nodes, Unschedulable(demand, missing, table) if missing > 0 else None)

@@ -38,17 +38,17 @@ from scheduler.core.placement.table import NodeTable
 
 Floats = NDArray[np.float64]
 
-SMALL_TREE_BRANCHES_MAX = 256
-"""Up to so many branches at a depth, masks per branch are quicker than vectors."""
+USED_BRANCHES_MAX = 256
+"""While a service has tasks in at most so many branches, their masks are quicker than vectors."""
 
 
-def has_small_tree(table: NodeTable, demand: Demand) -> bool:
-    """Return whether the spread preferences have few enough branches for `best_rows`."""
-    if not demand.spread:
+def uses_few_branches(table: NodeTable, demand: Demand) -> bool:
+    """Return whether `best_rows` has few enough masks of branches to look at."""
+    tally = table.services.get(demand.service_id)
+    if tally is None:
         return True
-    tree = table.spread_tree(demand.spread)
-    depths = range(len(demand.spread))
-    return all(tree.branch_count(depth) <= SMALL_TREE_BRANCHES_MAX for depth in depths)
+    counts_by_depth = tally.branch_counts(table.spread_tree(demand.spread))
+    return all(len(counts) <= USED_BRANCHES_MAX for counts in counts_by_depth)
 
 
 def best_rows(table: NodeTable, demand: Demand, mask: int) -> int:
@@ -97,14 +97,15 @@ def _least_penalised(penalties: dict[int, int], mask: int) -> int:
 class Group:
     """Vectors over the candidates of a group, in the order of rows.
 
-    `room` is how many of the group a node can take, at least 1.
+    `room` is how many of the group a node can take, at least 1. `failures` is None when no node is
+    penalised for the service, which is nearly always.
     """
 
     table: NodeTable
     demand: Demand
     rows: Rows
     room: Ints
-    failures: Ints
+    failures: Ints | None
     of_service: Ints
     in_all: Ints
 
@@ -146,10 +147,10 @@ def fill(table: NodeTable, demand: Demand, mask: int, count: int) -> tuple[Rows,
         taken = _fill_tree(group, _depths(table, demand, group.rows), count)
     else:
         taken = np.zeros(len(group.rows), np.int64)
-        for failures in np.unique(group.failures).tolist():
-            chosen = np.flatnonzero(group.failures == failures)
+        left = count
+        for alike in _alike(group):
+            taken[alike] = _fill_nodes(group, alike, left)
             left = count - int(taken.sum())
-            taken[chosen] = _fill_nodes(group, chosen, left)
     used = np.flatnonzero(taken)
     return group.rows[used], taken[used]
 
@@ -158,7 +159,7 @@ def _group(table: NodeTable, demand: Demand, mask: int, count: int) -> Group:
     rows = rows_in(mask, table.width)
     tally = table.services.get(demand.service_id)
     of_service = np.zeros(len(rows), np.int64) if tally is None else tally.dense(table.width)[rows]
-    failures = np.zeros(len(rows), np.int64)
+    failures = None
     penalties = table.penalties.get(demand.service_id)
     if penalties:
         dense = np.zeros(table.width, np.int64)
@@ -175,14 +176,23 @@ def _group(table: NodeTable, demand: Demand, mask: int, count: int) -> Group:
     )
 
 
+def _alike(group: Group) -> list[Rows]:
+    """Return the candidates in classes of equal failures, fewest first."""
+    failures = group.failures
+    if failures is None:
+        return [np.arange(len(group.rows))]
+    return [np.flatnonzero(failures == value) for value in np.unique(failures).tolist()]
+
+
 def _room(table: NodeTable, demand: Demand, rows: Rows, of_service: Ints, count: int) -> Ints:
-    room = np.full(len(rows), 1 if demand.host_ports else count, np.int64)
-    if demand.nano_cpus:
-        np.minimum(room, table.cpu.free.view[rows] // demand.nano_cpus, out=room)
-    if demand.memory_bytes:
-        np.minimum(room, table.memory.free.view[rows] // demand.memory_bytes, out=room)
-    for kind, units in demand.generic:
-        np.minimum(room, table.generic[kind].free.view[rows] // units, out=room)
+    limit = 1 if demand.host_ports else count
+    room = np.full(len(rows), limit, np.int64)
+    asked = [(table.generic[kind], units) for kind, units in demand.generic]
+    asked += [(table.cpu, demand.nano_cpus), (table.memory, demand.memory_bytes)]
+    for amounts, amount in asked:
+        free = amounts.free.view[rows]
+        if amount and int(free.min()) < amount * limit:  # Else it limits nothing; divisions cost.
+            np.minimum(room, free // amount, out=room)
     if demand.max_per_node:
         np.minimum(room, demand.max_per_node - of_service, out=room)
     return room
@@ -214,10 +224,19 @@ def _fill_nodes(group: Group, chosen: Rows, amount: int) -> Ints:
 
 def _level(counts: Ints, room: Ints, amount: int) -> int:
     """Return the least level up to which the nodes can take `amount` (at most all their room)."""
-    low, high = int(counts.min()), int(counts.max()) + amount
+
+    def taken_up_to(level: int) -> int:
+        return int(np.minimum(np.maximum(level - counts, 0), room).sum())
+
+    # All nodes start at the least count or above it, so it cannot be lower than this. Mostly it is
+    # this one or the next few; hence steps that double, before bisection.
+    low = high = int(counts.min()) + -(-amount // len(counts))
+    step = 1
+    while taken_up_to(high) < amount:
+        low, high, step = high + 1, high + step, step * 2
     while low < high:
         middle = (low + high) // 2
-        if int(np.clip(middle - counts, 0, room).sum()) >= amount:
+        if taken_up_to(middle) >= amount:
             high = middle
         else:
             low = middle + 1
@@ -247,9 +266,12 @@ def _fill_tree(group: Group, depths: list[Depth], amount: int) -> Ints:
     in_all = group.in_all[nodes] + nth
     rank: tuple[NDArray[np.generic], ...]
     if group.is_packed:
-        rank = (nodes, -in_all, -group.reserved(nodes, nth), group.failures[nodes])
+        rank = (nodes, -in_all, -group.reserved(nodes, nth))
     else:
-        rank = (nodes, in_all, group.of_service[nodes] + nth, group.failures[nodes])
+        rank = (nodes, in_all, group.of_service[nodes] + nth)
+    if group.failures is not None:
+        rank = (*rank, group.failures[nodes])
+    if not group.is_packed:
         order = np.lexsort(rank)
         nodes, rank = nodes[order], tuple(key[order] for key in rank)
     nodes = nodes[np.lexsort((*rank, _figures(depths[-1], nodes)))]
@@ -274,8 +296,7 @@ def _spread_units(group: Group, depths: list[Depth], amount: int) -> tuple[Ints,
     """Return the units that may be filled, as candidates and which task of theirs; any order."""
     quota, branches = _quotas(group, depths, amount)
     bound = np.zeros(len(group.rows), np.int64)
-    for failures in np.unique(group.failures).tolist():
-        alike = np.flatnonzero(group.failures == failures)
+    for alike in _alike(group):
         counts, room, branch = group.of_service[alike], group.room[alike], branches[alike]
         level = _levels(branch, counts, room, quota)
         bound[alike] = np.clip(level[branch] - counts, 0, room)
@@ -287,7 +308,9 @@ def _packed_units(group: Group, depths: list[Depth], amount: int) -> tuple[Ints,
     """Return the units that may be filled, in the order in which a branch is filled."""
     quota, branches = _quotas(group, depths, amount)
     everyone = np.arange(len(group.rows))
-    order = np.lexsort((-group.in_all, -group.reserved(everyone), group.failures))
+    order = np.lexsort((-group.in_all, -group.reserved(everyone)))
+    if group.failures is not None:
+        order = order[np.argsort(group.failures[order], kind="stable")]
     by_branch = order[np.argsort(branches[order], kind="stable")]
     branch, room = branches[by_branch], group.room[by_branch]
     before = np.cumsum(room) - room
