@@ -183,7 +183,7 @@ def plan_agents(
             f"--node-name={name}",
             f"--state-dir={folders.agent(name)}",
             f"--advertise={HOST}",
-            f"--metrics-listen={HOST}:{port}",
+            f"--http-listen={HOST}:{port}",
             f"--cpus={nano_cpus / _BILLION:g}",
             f"--memory={memory_bytes}",
             *tls_flags(certificates(name)),

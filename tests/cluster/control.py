@@ -48,7 +48,7 @@ class ControlClient:
                 ("grpc.enable_http_proxy", 0),
             ]
             self._channels[address] = grpc.secure_channel(address, self._credentials, options)
-        return ControlStub(self._channels[address])  # type: ignore[no-untyped-call]
+        return ControlStub(self._channels[address])
 
     def call(self, method: str, request: Any) -> Any:
         """Call `method` at the first scheduler that answers.

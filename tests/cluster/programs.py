@@ -217,7 +217,7 @@ class AgentProgram(_Observable):
             f"--node-name={host.name}",
             f"--state-dir={state_dir}",
             f"--advertise={host.address}",
-            f"--metrics-listen={self.http_address}",
+            f"--http-listen={self.http_address}",
             *tls_flags(tls),
             *flags,
         ]

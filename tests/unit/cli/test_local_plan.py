@@ -65,7 +65,7 @@ def test_the_first_of_each_kind_has_the_default_ports() -> None:
     }
     assert value(records["scheduler-1"], "--grpc-listen") == "127.0.0.1:7701"
     assert value(records["scheduler-1"], "--http-listen") == "127.0.0.1:7702"
-    assert value(records["node-1"], "--metrics-listen") == "127.0.0.1:7703"
+    assert value(records["node-1"], "--http-listen") == "127.0.0.1:7703"
 
 
 def test_a_port_that_somebody_listens_on_is_passed_over() -> None:
