@@ -1,0 +1,348 @@
+"""A user's call finds the leader: here, or at another scheduler to which it is forwarded.
+
+Duty: choose who answers, wait (bounded) while nobody leads, carry request and answer as the bytes
+that they are, and never let a change be made twice. Not here: which calls there are (router),
+answering (service), who leads (the directory).
+
+Invariants (tests/unit/scheduler/control/test_forward.py):
+- A change is sent again only when it surely had no effect: the leader could not be reached, or it
+  said that it does not lead. When the answer to a change is lost, its caller is told so.
+- A call is forwarded once at most: a scheduler that does not lead refuses a forwarded one.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, Final, Protocol, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+
+from berth.clock import Clock
+from berth.errors import (
+    BerthError,
+    NoLeaderError,
+    NotLeaderError,
+    OutcomeUnknownError,
+    UnavailableError,
+)
+from berth.model.instant import Instant, after
+from berth.wire.status import ERROR_KEY, error_from_rpc
+from scheduler.election.port import LeaderInfo
+from scheduler.leader import Leader
+
+T = TypeVar("T")
+
+HOPS_KEY: Final = "berth-hops"
+LEADER_WAIT_S: Final = 10.0
+_CONNECT_WAIT_S: Final = 2.0
+_PAUSE_S: Final = 0.1
+_CHANNELS_MAX: Final = 8
+
+READS: Final = frozenset(
+    {
+        "GetService", "ListServices", "ListTasks", "ListNodes", "GetNode", "Explain", "GetCluster",
+        "ResolveImage", "ServiceLogs",
+    }
+)  # fmt: skip
+"""Calls that may be sent twice; whatever is not named here is taken for a change."""
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+_LOST_ANSWER: Final = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+    }
+)
+"""Codes that gRPC itself gives a call whose request may have arrived."""
+
+
+class LeaderDirectory(Protocol):
+    """Who leads, as this process knows it; `scheduler.directory.Directory`."""
+
+    own_name: str
+    own_address: str
+
+    @property
+    def local(self) -> Leader | None:
+        """The leader of this process, while it leads."""
+        ...
+
+    @property
+    def current(self) -> LeaderInfo | None:
+        """The leader that the election names."""
+        ...
+
+    @property
+    def candidates(self) -> tuple[LeaderInfo, ...]:
+        """All schedulers that stand for election."""
+        ...
+
+    async def wait_known(self, timeout_s: float) -> None:
+        """Wait until there is a leader to ask, here or elsewhere.
+
+        Raises:
+            NoLeaderError: there is none after `timeout_s`.
+        """
+        ...
+
+
+class LeaderChannels(Protocol):
+    """How a channel to another scheduler is opened."""
+
+    def __call__(self, address: str) -> grpc.aio.Channel:
+        """Open a channel to `address`."""
+        ...
+
+
+class Forwarder:
+    """Knows who answers now and how to reach them. Close it."""
+
+    def __init__(
+        self,
+        directory: LeaderDirectory,
+        open_channel: LeaderChannels,
+        clock: Clock,
+        *,
+        leader_wait_s: float = LEADER_WAIT_S,
+    ) -> None:
+        """Connect to nobody yet.
+
+        Args:
+            directory: who leads.
+            open_channel: how to reach another scheduler.
+            clock: for pauses and deadlines.
+            leader_wait_s: how long a call waits while nobody leads.
+        """
+        self._directory = directory
+        self._clock = clock
+        self._leader_wait_s = leader_wait_s
+        self._open_channel = open_channel
+        self._channels: dict[str, grpc.aio.Channel] = {}
+
+    async def aclose(self) -> None:
+        """Close the connections to other schedulers."""
+        channels, self._channels = list(self._channels.values()), {}
+        for channel in channels:
+            await channel.close(None)
+
+    def target(self, *, was_forwarded: bool) -> "Leader | LeaderInfo | None":
+        """Return who should answer now: our leader, another scheduler, or None while unknown.
+
+        Raises:
+            NotLeaderError: the call was forwarded to us, and we do not lead.
+        """
+        directory = self._directory
+        if directory.local is not None:
+            return directory.local
+        current = directory.current
+        if current is not None and current.address == directory.own_address:
+            current = None  # We have won or lost just now; in a moment it is known.
+        if was_forwarded:
+            address = "" if current is None else current.address
+            raise NotLeaderError(f"scheduler {directory.own_name} does not lead", address)
+        return current
+
+    async def wait_leader(self, left_s: float) -> None:
+        """Wait until somebody leads, at most `left_s`.
+
+        Raises:
+            NoLeaderError: nobody does.
+        """
+        await self._directory.wait_known(max(left_s, 0.0))
+
+    async def pause(self) -> None:
+        """Give the election a moment."""
+        await self._clock.sleep(_PAUSE_S)
+
+    def now(self) -> Instant:
+        """Read the clock."""
+        return self._clock.instant()
+
+    def deadline(self) -> Instant:
+        """Return until when a call that begins now may look for a leader."""
+        return after(self._clock.instant(), self._leader_wait_s)
+
+    async def connected(self, address: str, left_s: float) -> grpc.aio.Channel:
+        """Return a channel that is connected to `address`; nothing has been sent yet.
+
+        Raises:
+            UnavailableError: it cannot be reached now.
+        """
+        channel = self._channels.get(address)
+        if channel is None:
+            while len(self._channels) >= _CHANNELS_MAX:
+                oldest = next(iter(self._channels))
+                await self._channels.pop(oldest).close(None)
+            channel = self._channels.setdefault(address, self._open_channel(address))
+        try:
+            async with asyncio.timeout(max(min(left_s, _CONNECT_WAIT_S), 0.05)):
+                await channel.channel_ready()
+        except TimeoutError as error:
+            raise UnavailableError(f"the leader at {address} cannot be reached") from error
+        return channel
+
+
+class ForwardedCall:
+    """One call on its way to whoever answers it."""
+
+    def __init__(
+        self, forwarder: Forwarder, method: str, request: bytes, context: _Context
+    ) -> None:
+        self._forwarder = forwarder
+        self._method = method
+        self._is_read = method.rpartition("/")[2] in READS
+        self._request = request
+        self._context = context
+        self._hops = _hops(context)
+        self._deadline = forwarder.deadline()
+        self._last: BerthError | None = None
+
+    async def unary(self, locally: Callable[[Leader], Awaitable[bytes]]) -> bytes:
+        """Return the answer of whoever leads."""
+        while True:
+            target = await self._next_target()
+            try:
+                if isinstance(target, Leader):
+                    return await locally(target)
+                return await self._send(target)
+            except NotLeaderError as error:
+                await self._try_again(error)
+            except _NotSentError as error:
+                await self._try_again(error.cause)
+
+    async def stream(
+        self, locally: Callable[[Leader], AsyncGenerator[Message, None]]
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the answers of whoever leads; once one was passed on, nothing is begun anew."""
+        has_begun = False
+        while True:
+            target = await self._next_target()
+            try:
+                if isinstance(target, Leader):
+                    async with aclosing(locally(target)) as messages:
+                        async for message in messages:
+                            has_begun = True
+                            yield message.SerializeToString()
+                    return
+                async with aclosing(self._send_stream(target)) as chunks:
+                    async for chunk in chunks:
+                        has_begun = True
+                        yield chunk
+                return
+            except NotLeaderError as error:
+                if has_begun:
+                    raise UnavailableError(
+                        "the leader changed while it was answering; ask again"
+                    ) from error
+                await self._try_again(error)
+            except _NotSentError as error:
+                await self._try_again(error.cause)
+
+    async def _next_target(self) -> Leader | LeaderInfo:
+        while True:
+            target = self._forwarder.target(was_forwarded=self._hops > 0)
+            if target is not None:
+                return target
+            left_s = self._deadline - self._forwarder.now()
+            try:
+                await self._forwarder.wait_leader(left_s)
+            except NoLeaderError as error:
+                raise self._last or error from error
+
+    async def _try_again(self, error: BerthError) -> None:
+        """Return after a pause when there is time for another try.
+
+        Raises:
+            BerthError: there is none, or the caller is a scheduler, which tries again itself.
+        """
+        self._last = error
+        if self._hops > 0:
+            raise error
+        if self._forwarder.now() >= self._deadline:
+            if isinstance(error, NotLeaderError):
+                raise NoLeaderError(f"no scheduler leads: {error.message}") from error
+            raise error
+        await self._forwarder.pause()
+
+    async def _send(self, target: LeaderInfo) -> bytes:
+        channel = await self._connected(target)
+        call = channel.unary_unary(
+            self._method, request_serializer=_as_is, response_deserializer=_as_is
+        )
+        try:
+            answer: bytes = await call(
+                self._request, timeout=self._context.time_remaining(), metadata=self._metadata()
+            )
+        except grpc.aio.AioRpcError as error:
+            raise self._meaning(error, target) from error
+        return answer
+
+    async def _send_stream(self, target: LeaderInfo) -> AsyncGenerator[bytes, None]:
+        channel = await self._connected(target)
+        has_begun = False
+        call = channel.unary_stream(
+            self._method, request_serializer=_as_is, response_deserializer=_as_is
+        )(self._request, timeout=self._context.time_remaining(), metadata=self._metadata())
+        try:
+            async for chunk in call:
+                has_begun = True
+                yield chunk
+        except grpc.aio.AioRpcError as error:
+            raise (error_from_rpc(error) if has_begun else self._meaning(error, target)) from error
+        finally:
+            call.cancel()
+
+    async def _connected(self, target: LeaderInfo) -> grpc.aio.Channel:
+        left_s = self._deadline - self._forwarder.now()
+        try:
+            return await self._forwarder.connected(target.address, left_s)
+        except UnavailableError as error:
+            raise _NotSentError(error) from error
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        return ((HOPS_KEY, str(self._hops + 1)),)
+
+    def _meaning(self, error: grpc.aio.AioRpcError, target: LeaderInfo) -> Exception:
+        """Return what a failed call means for one that may not be made twice."""
+        refusal = error_from_rpc(error)
+        if _has_answered(error) or error.code() not in _LOST_ANSWER:
+            return refusal
+        if self._is_read:
+            is_gone = error.code() is grpc.StatusCode.UNAVAILABLE
+            return _NotSentError(refusal) if is_gone else refusal
+        return OutcomeUnknownError(
+            f"the leader at {target.address} was asked and did not answer: the change may or may "
+            "not have taken effect; look before you repeat it"
+        )
+
+
+class _NotSentError(Exception):
+    """A try that had no effect, or whose effect does not matter."""
+
+    def __init__(self, cause: BerthError) -> None:
+        super().__init__(cause.message)
+        self.cause = cause
+
+
+def _hops(context: _Context) -> int:
+    metadata: Any = context.invocation_metadata() or ()
+    for key, value in metadata:
+        if key == HOPS_KEY:
+            return int(value) if str(value).isdecimal() else 1
+    return 0
+
+
+def _has_answered(error: grpc.aio.AioRpcError) -> bool:
+    """Return whether the other scheduler itself refused, so that it is known what happened."""
+    metadata: Any = error.trailing_metadata() or ()
+    return any(key == ERROR_KEY for key, _ in metadata)
+
+
+def _as_is(data: bytes) -> bytes:
+    return data

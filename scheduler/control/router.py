@@ -1,0 +1,99 @@
+"""The Control API on any scheduler, as gRPC sees it.
+
+Duty: one handler for every method of control.proto, which lets it be answered here while we lead,
+and by the leader otherwise. Not here: finding the leader (forward), answering (service).
+
+Handlers are made from the proto's descriptor, so that a new call is forwarded without a line here.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from berth.errors import InvalidRequestError, PermissionDeniedError
+from berth.v1 import control_pb2
+from berth.wire.tls import Role, peer_identity
+from scheduler.control.forward import ForwardedCall, Forwarder
+from scheduler.control.service import ControlService
+from scheduler.leader import Leader
+
+_SERVICE = control_pb2.DESCRIPTOR.services_by_name["Control"]
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class ControlRouter(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in stubs only
+    """Serves control.proto; give it to a server's `add_generic_rpc_handlers`.
+
+    The server needs `berth.wire.status.BerthErrorInterceptor`.
+    """
+
+    def __init__(
+        self, forwarder: Forwarder, answers: ControlService, *, requires_tls: bool
+    ) -> None:
+        self._forwarder = forwarder
+        self._requires_tls = requires_tls
+        self._handlers = {
+            f"/{_SERVICE.full_name}/{method.name}": self._handler(method, answers)
+            for method in _SERVICE.methods
+        }
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """Return what serves a call; None for those of other services. gRPC calls this."""
+        return self._handlers.get(getattr(handler_call_details, "method", ""))
+
+    def _handler(self, method: MethodDescriptor, answers: ControlService) -> Any:
+        path = f"/{_SERVICE.full_name}/{method.name}"
+        answer = getattr(answers, method.name)
+        request_class = GetMessageClass(method.input_type)
+        if method.server_streaming:
+
+            async def stream(request: bytes, context: _Context) -> AsyncGenerator[bytes, None]:
+                def locally(leader: Leader) -> AsyncGenerator[Message, None]:
+                    chunks: AsyncGenerator[Message, None]
+                    chunks = answer(leader, _parsed(request_class, request))
+                    return chunks
+
+                self._check_peer(context)
+                call = ForwardedCall(self._forwarder, path, request, context)
+                async with aclosing(call.stream(locally)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+
+            return grpc.unary_stream_rpc_method_handler(stream)
+
+        async def unary(request: bytes, context: _Context) -> bytes:
+            async def locally(leader: Leader) -> bytes:
+                message: Message = await answer(leader, _parsed(request_class, request))
+                return message.SerializeToString()
+
+            self._check_peer(context)
+            return await ForwardedCall(self._forwarder, path, request, context).unary(locally)
+
+        return grpc.unary_unary_rpc_method_handler(unary)
+
+    def _check_peer(self, context: _Context) -> None:
+        """Refuse callers that may not use this API: agents have their own.
+
+        Raises:
+            PermissionDeniedError: the certificate is an agent's, or there is none.
+        """
+        if not self._requires_tls:
+            return
+        peer = peer_identity(context)
+        if peer is None or peer.role is Role.AGENT:
+            raise PermissionDeniedError(
+                "this certificate may not use the control API; use one with the role client"
+            )
+
+
+def _parsed(request_class: type[Message], request: bytes) -> Message:
+    try:
+        return request_class.FromString(request)
+    except DecodeError as error:
+        raise InvalidRequestError("the request cannot be read; its sender is broken") from error

@@ -1,0 +1,266 @@
+"""The Control API on the scheduler that leads: one method per call of control.proto.
+
+Duty: read the leader's memory or hand a change to the flows, and let the answer leave only when it
+rests on the store. Not here: gRPC and forwarding (forward), what is in an answer (views), changes
+(flows), logs (relay).
+
+Methods bear the names of the calls, take the leader that is to answer, and are found by name: a
+call that control.proto has and this class has not fails a test, not a user.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import Final, TypeVar
+
+from berth.clock import Clock
+from berth.entropy import Entropy
+from berth.errors import InvalidRequestError
+from berth.model.image import ImageReference
+from berth.v1 import control_pb2 as pb
+from berth.v1 import streams_pb2
+from berth.wire.convert import write_proto
+from scheduler.control.durable import wait_readable
+from scheduler.control.explanations import explain_subject
+from scheduler.control.flows import ControlFlows
+from scheduler.control.forward import LeaderDirectory
+from scheduler.control.lookup import find_subject
+from scheduler.control.pinning import Resolver
+from scheduler.control.relay import LogRelay
+from scheduler.control.views import (
+    TaskFilter,
+    TaskViewer,
+    iter_services,
+    iter_tasks,
+    node_view,
+    nodes_by_name,
+    running_on_lost_nodes,
+    service_view,
+)
+from scheduler.core import commands
+from scheduler.leader import Leader
+from scheduler.store.port import StoreHealth
+from scheduler.store.sealing import Sealer
+
+T = TypeVar("T")
+
+_SLICE_S: Final = 0.001
+"""How long one slice of a long answer may hold the event loop."""
+_SLICE_PAUSE_S: Final = 0.001  # A mere sleep(0) would starve the streams of all agents.
+_LOOK_EVERY: Final = 16
+TASKS_MAX: Final = 250_000
+"""More would not fit into one message of gRPC."""
+
+
+class ControlService:
+    """Answers users on behalf of the leader; see the module."""
+
+    def __init__(
+        self,
+        directory: LeaderDirectory,
+        resolver: Resolver,
+        sealer: Sealer | None,
+        relay: LogRelay,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        store_health: Callable[[], StoreHealth],
+    ) -> None:
+        self._directory = directory
+        self._resolver = resolver
+        self._sealer = sealer
+        self._relay = relay
+        self._clock = clock
+        self._entropy = entropy
+        self._store_health = store_health
+
+    # -- services
+
+    async def CreateService(  # noqa: N802 - gRPC's name
+        self, leader: Leader, request: pb.CreateServiceRequest
+    ) -> pb.CreateServiceResponse:
+        """Create a service."""
+        return await self._flows(leader).create_service(request)
+
+    async def UpdateService(  # noqa: N802
+        self, leader: Leader, request: pb.UpdateServiceRequest
+    ) -> pb.UpdateServiceResponse:
+        """Replace a service's spec, or roll it back."""
+        return await self._flows(leader).update_service(request)
+
+    async def RemoveService(  # noqa: N802
+        self, leader: Leader, request: pb.RemoveServiceRequest
+    ) -> pb.RemoveServiceResponse:
+        """Remove a service."""
+        return await self._flows(leader).remove_service(request)
+
+    async def GetService(  # noqa: N802
+        self, leader: Leader, request: pb.GetServiceRequest
+    ) -> pb.Service:
+        """Return one service."""
+        service = commands.find_service(leader.state, request.name)
+        lost = running_on_lost_nodes(leader.state)
+        view = service_view(service, lost[service.record.id])
+        return await self._readable(leader, view)
+
+    async def ListServices(  # noqa: N802
+        self, leader: Leader, request: pb.ListServicesRequest
+    ) -> pb.ListServicesResponse:
+        """Return the named services, or all."""
+        state = leader.state
+        if request.names:
+            found = _unique(commands.find_service(state, name) for name in request.names)
+        else:
+            found = [s for s in state.services.values() if not s.record.is_removing]
+        views = await self._in_slices(iter_services(state, found))
+        return await self._readable(leader, pb.ListServicesResponse(services=views))
+
+    # -- tasks
+
+    async def ListTasks(  # noqa: N802
+        self, leader: Leader, request: pb.ListTasksRequest
+    ) -> pb.ListTasksResponse:
+        """Return tasks, those of the history too."""
+        state = leader.state
+        wanted = TaskFilter(
+            services=_unique(commands.find_service(state, name) for name in request.services),
+            nodes={commands.find_node(state, name).id for name in request.nodes},
+            id_prefixes=tuple(request.ids),
+            only_wanted=request.only_wanted,
+            up_to_date=request.up_to_date,
+        )
+        viewer = TaskViewer(state, leader.now())
+        views = await self._in_slices(iter_tasks(state, wanted, viewer), TASKS_MAX)
+        return await self._readable(leader, pb.ListTasksResponse(tasks=views))
+
+    async def Explain(  # noqa: N802
+        self, leader: Leader, request: pb.ExplainRequest
+    ) -> pb.ExplainResponse:
+        """Say why a service's tasks, or one task, are as they are."""
+        subject = find_subject(leader.state, request.name)
+        answer = explain_subject(leader.state, subject, leader.now())
+        return await self._readable(leader, answer)
+
+    def ServiceLogs(  # noqa: N802
+        self, leader: Leader, request: pb.ServiceLogsRequest
+    ) -> AsyncIterator[streams_pb2.LogChunk]:
+        """Yield what the tasks of a service, or one task, wrote."""
+        return self._relay.stream(leader, request)
+
+    # -- nodes
+
+    async def ListNodes(  # noqa: N802
+        self, leader: Leader, request: pb.ListNodesRequest
+    ) -> pb.ListNodesResponse:
+        """Return the named nodes, or all."""
+        state, now = leader.state, leader.now()
+        nodes = list(state.nodes.values())
+        if request.names:
+            named = (commands.find_node(state, name) for name in request.names)
+            nodes = list({node.id: node for node in named}.values())
+        views = await self._in_slices(
+            node_view(state, node, now, connected=node.id in leader.sessions)
+            for node in nodes_by_name(nodes)
+        )
+        return await self._readable(leader, pb.ListNodesResponse(nodes=views))
+
+    async def GetNode(  # noqa: N802
+        self, leader: Leader, request: pb.GetNodeRequest
+    ) -> pb.NodeView:
+        """Return one node."""
+        node = commands.find_node(leader.state, request.name)
+        connected = node.id in leader.sessions
+        view = node_view(leader.state, node, leader.now(), connected=connected)
+        return await self._readable(leader, view)
+
+    async def UpdateNode(  # noqa: N802
+        self, leader: Leader, request: pb.UpdateNodeRequest
+    ) -> pb.NodeView:
+        """Change what operators set on a node."""
+        node = await self._flows(leader).update_node(request)
+        connected = node.id in leader.sessions
+        return node_view(leader.state, node, leader.now(), connected=connected)
+
+    async def RemoveNode(  # noqa: N802
+        self, leader: Leader, request: pb.RemoveNodeRequest
+    ) -> pb.RemoveNodeResponse:
+        """Forget a node."""
+        return await self._flows(leader).remove_node(request)
+
+    # -- the cluster
+
+    async def GetCluster(  # noqa: N802
+        self, leader: Leader, request: pb.GetClusterRequest
+    ) -> pb.Cluster:
+        """Return settings, schedulers and the store's state."""
+        view = self._cluster_view(leader)
+        return await self._readable(leader, view)
+
+    async def UpdateCluster(  # noqa: N802
+        self, leader: Leader, request: pb.UpdateClusterRequest
+    ) -> pb.Cluster:
+        """Replace the cluster's settings."""
+        await self._flows(leader).update_cluster(request)
+        return self._cluster_view(leader)
+
+    async def ResolveImage(  # noqa: N802
+        self, leader: Leader, request: pb.ResolveImageRequest
+    ) -> pb.ResolveImageResponse:
+        """Ask a registry which image a reference means."""
+        ImageReference.from_text(request.image)
+        return await self._flows(leader).resolve_image(request)
+
+    # -- shared
+
+    def _flows(self, leader: Leader) -> ControlFlows:
+        return ControlFlows(leader, self._resolver, self._sealer, self._entropy, self._store_health)
+
+    def _cluster_view(self, leader: Leader) -> pb.Cluster:
+        directory, cluster, health = self._directory, leader.state.cluster, self._store_health()
+        view = pb.Cluster(
+            id=cluster.id,
+            version=cluster.version,
+            epoch=leader.epoch,
+            leader_name=directory.own_name,
+            leader_address=directory.own_address,
+            store_state=health.state.value,
+            store_message=health.last_error,
+            created_at=cluster.created_at,
+        )
+        write_proto(cluster.settings, view.settings)
+        for info in sorted(directory.candidates, key=lambda info: (info.name, info.address)):
+            view.schedulers.add(
+                name=info.name,
+                address=info.address,
+                is_leader=info.address == directory.own_address,
+                http_address=info.http_address,
+            )
+        return view
+
+    async def _readable(self, leader: Leader, answer: T) -> T:
+        """Return `answer`, read from memory just now, once it may leave."""
+        await wait_readable(leader, self._store_health)
+        return answer
+
+    async def _in_slices(self, items: Iterable[T | None], limit: int = TASKS_MAX) -> list[T]:
+        """Collect `items`, letting others have the event loop every millisecond.
+
+        Raises:
+            InvalidRequestError: there are more than `limit`.
+        """
+        found: list[T] = []
+        began = self._clock.instant()
+        for number, item in enumerate(items, start=1):
+            if item is not None:
+                found.append(item)
+            if number % _LOOK_EVERY == 0 and self._clock.instant() - began >= _SLICE_S:
+                await self._clock.sleep(_SLICE_PAUSE_S)
+                began = self._clock.instant()
+            if len(found) > limit:
+                raise InvalidRequestError(
+                    f"more than {limit} of them: too many for one answer; name services or nodes"
+                )
+        return found
+
+
+def _unique(services: Iterator[T]) -> list[T]:
+    """Return each service once, in the order of the request."""
+    return list({id(service): service for service in services}.values())

@@ -1,0 +1,302 @@
+"""The leader's memory -> what users are shown (control.proto). Pure.
+
+Duty: services, tasks, nodes and the cluster as messages; which tasks a request asks for. Lists are
+iterators, so that the caller can build a hundred thousand tasks in slices; what vanishes between
+two slices is left out.
+Not here: when an answer may leave (scheduler.control.service), reasons at length (explanations).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from berth.model.ids import NodeId, ServiceId
+from berth.model.node import Node, NodeState
+from berth.model.service import ModeKind
+from berth.model.task import FinishedTask, Task, TaskState
+from berth.v1 import control_pb2 as pb
+from berth.wire.convert import write_proto
+from scheduler.census import is_drifted, pinned_digest, wanted_tasks
+from scheduler.control.lookup import slot_key
+from scheduler.core.placement.explain import explain
+from scheduler.core.reconcile import Phase
+from scheduler.core.service_record import ServiceRecord
+from scheduler.core.state import LeaderState, Now, ServiceState, SlotKey
+
+
+def running_on_lost_nodes(state: LeaderState) -> Counter[ServiceId]:
+    """Count per service the tasks that were running on nodes that are down now."""
+    counts: Counter[ServiceId] = Counter()
+    for node in state.nodes.values():
+        if node.state is NodeState.DOWN:
+            counts.update(
+                task.service_id
+                for task in state.node_tasks.get(node.id, {}).values()
+                if task.observed == TaskState.RUNNING
+            )
+    return counts
+
+
+def service_view(service: ServiceState, running_lost: int) -> pb.Service:
+    """Return a service as users see it.
+
+    Args:
+        service: the service.
+        running_lost: how many of its tasks were running on nodes that are down.
+    """
+    record = service.record
+    view = pb.Service(
+        id=record.id,
+        version=record.version,
+        created_at=record.created_at,
+        updated_at=record.updated_at,
+        desired_tasks=wanted_tasks(service),
+        running_tasks=service.running - running_lost,
+        completed_tasks=_completed(service),
+        template_version=record.template_version,
+        image_digest=pinned_digest(record.spec.task.container.image),
+    )
+    write_proto(record.spec, view.spec)
+    if record.previous_spec is not None:
+        view.previous_spec.SetInParent()
+        write_proto(record.previous_spec, view.previous_spec)
+    status = record.update_status
+    if status is not None:
+        view.update_status.state = status.state.value
+        view.update_status.message = status.message
+        view.update_status.started_at = status.started_at
+        if status.completed_at is not None:
+            view.update_status.completed_at = status.completed_at
+    return view
+
+
+def _completed(service: ServiceState) -> int:
+    """Count the slots whose last task completed and that are not filled again."""
+    if service.record.spec.mode.kind is ModeKind.GLOBAL_JOB:
+        return 0
+    return sum(
+        1
+        for slot in service.in_phase(Phase.ENDED)
+        if (finished := service.history.get(slot)) and finished[-1].state == TaskState.COMPLETE
+    )
+
+
+def iter_services(state: LeaderState, services: Sequence[ServiceState]) -> Iterator[pb.Service]:
+    """Yield views of `services`, by name."""
+    lost = running_on_lost_nodes(state)
+    for service in sorted(services, key=_by_name):
+        yield service_view(service, lost[service.record.id])
+
+
+def _by_name(service: ServiceState) -> tuple[str, str]:
+    return service.record.spec.name, service.record.id
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """Which tasks are asked for; an empty collection asks for all."""
+
+    services: Sequence[ServiceState] = ()
+    nodes: Collection[NodeId] = ()
+    id_prefixes: tuple[str, ...] = ()
+    only_wanted: bool = False
+    up_to_date: bool = False
+
+
+@dataclass(slots=True)
+class TaskViewer:
+    """Makes views of tasks; what many of them share is found once.
+
+    Make a new one for each answer: reasons and digests are as of when they were first needed.
+    """
+
+    state: LeaderState
+    now: Now
+    _reasons: dict[tuple[ServiceId, int], tuple[str, str]] = field(default_factory=dict)
+    _images: dict[tuple[ServiceId, int], tuple[str, str]] = field(default_factory=dict)
+    _current: dict[tuple[ServiceId, int], bool] = field(default_factory=dict)
+
+    def live(self, service: ServiceState, task: Task) -> pb.Task:
+        """Return a task of now."""
+        record = service.record
+        view = self._begin(record, task)
+        view.desired = task.desired
+        view.state_at = task.observed_at
+        view.is_current = self.is_current(record, task.template_version)
+        for kind, units in task.granted:
+            view.granted.add(kind=kind, units=units)
+        status = view.status
+        if task.status is not None:
+            write_proto(task.status, status)
+        status.task_id = task.id
+        status.state = task.observed
+        status.state_age_s = max(self.now.instant - task.observed_since, 0.0)
+        if task.node_id is None:
+            status.message, status.error = self.why_waiting(service, task)
+        elif task.reason and not status.message:
+            status.message = task.reason
+        view.is_drifted = task.observed == TaskState.RUNNING and is_drifted(
+            task, self._image(record, task.template_version)[1]
+        )
+        return view
+
+    def finished(self, service: ServiceState, task: FinishedTask) -> pb.Task:
+        """Return a task of the history."""
+        view = self._begin(service.record, task)
+        view.desired = task.desired
+        view.state_at = task.finished_at
+        view.is_history = True
+        view.is_current = self.is_current(service.record, task.template_version)
+        status = view.status
+        status.task_id = task.id
+        status.state = task.state
+        status.state_age_s = max(self.now.timestamp - task.finished_at, 0.0)
+        status.message, status.error = task.message, task.error
+        status.container_id, status.ran_s = task.container_id, task.ran_s
+        if task.exit_code is not None:
+            status.exit_code = task.exit_code
+        return view
+
+    def is_current(self, record: ServiceRecord, version: int) -> bool:
+        """Return whether tasks of `version` run what the newest spec says."""
+        key = (record.id, version)
+        if key not in self._current:
+            # A version that is not kept any more was of tasks that ended long ago.
+            self._current[key] = version in record.templates and record.runs_current(version)
+        return self._current[key]
+
+    def why_waiting(self, service: ServiceState, task: Task) -> tuple[str, str]:
+        """Return message and error of a task without a node."""
+        if task.home is not None:
+            return ("waits for its node", task.reason) if task.reason else ("waits for a place", "")
+        key = (task.service_id, task.template_version)
+        if key not in self._reasons:
+            found = explain(self.state.table, service.demand(task.template_version))
+            fits = bool(found.candidates)
+            self._reasons[key] = (
+                "waits for a place" if fits else "waits for a suitable node",
+                "" if fits else found.short(),
+            )
+        return self._reasons[key]
+
+    def _begin(self, record: ServiceRecord, task: Task | FinishedTask) -> pb.Task:
+        node = self.state.nodes.get(task.node_id) if task.node_id is not None else None
+        return pb.Task(
+            id=task.id,
+            service_id=record.id,
+            service_name=record.spec.name,
+            slot=task.slot,
+            node_id=task.node_id or task.home or "",
+            node_name=node_name(node) if node is not None else "",
+            attempt=task.attempt,
+            template_version=task.template_version,
+            created_at=task.created_at,
+            image=self._image(record, task.template_version)[0],
+        )
+
+    def _image(self, record: ServiceRecord, version: int) -> tuple[str, str]:
+        key = (record.id, version)
+        if key not in self._images:
+            template = record.templates.get(version)
+            image = template.task.container.image if template is not None else ""
+            self._images[key] = image, pinned_digest(image)
+        return self._images[key]
+
+
+def iter_tasks(
+    state: LeaderState, wanted: TaskFilter, viewer: TaskViewer
+) -> Iterator[pb.Task | None]:
+    """Yield views by service name, slot, newest attempt first; None where one was filtered out.
+
+    The Nones let a caller that works in slices count what was looked at, not what was found.
+    """
+    services = wanted.services or list(state.services.values())
+    accepts = _acceptance(wanted, viewer)
+    for service in sorted(services, key=_by_name):
+        slots = sorted({*service.slots, *service.history}, key=_slot_order(state))
+        for slot in slots:
+            tasks: list[Task | FinishedTask] = [*service.slots.get(slot, ())]
+            if not wanted.only_wanted:
+                tasks += service.history.get(slot, ())
+            tasks.sort(key=lambda task: -task.attempt)
+            for task in tasks:
+                if isinstance(task, Task) and task.id not in state.tasks:
+                    continue  # It went while the caller paused.
+                if not accepts(service, task):
+                    yield None
+                elif isinstance(task, Task):
+                    yield viewer.live(service, task)
+                else:
+                    yield viewer.finished(service, task)
+
+
+def _acceptance(
+    wanted: TaskFilter, viewer: TaskViewer
+) -> Callable[[ServiceState, Task | FinishedTask], bool]:
+    def accepts(service: ServiceState, task: Task | FinishedTask) -> bool:
+        if wanted.nodes and task.node_id not in wanted.nodes and task.home not in wanted.nodes:
+            return False
+        if wanted.id_prefixes and not task.id.startswith(wanted.id_prefixes):
+            return False
+        if wanted.only_wanted and not (isinstance(task, Task) and task.is_wanted):
+            return False
+        return not wanted.up_to_date or viewer.is_current(service.record, task.template_version)
+
+    return accepts
+
+
+def _slot_order(state: LeaderState) -> Callable[[SlotKey], tuple[int, str, str]]:
+    def order(slot: SlotKey) -> tuple[int, str, str]:
+        if isinstance(slot, int):
+            return slot, "", ""
+        node = state.nodes.get(slot)
+        return 0, "" if node is None else node.description.hostname, slot
+
+    return order
+
+
+def had_container(task: FinishedTask) -> bool:
+    """Return whether a finished task ever had a container, whose logs may still be there."""
+    return bool(task.container_id) or task.ran_s > 0
+
+
+def task_name(service: ServiceState, task: Task | FinishedTask) -> str:
+    """Return ``web.3``, or ``web.NODE`` for a task of a global service."""
+    return f"{service.record.spec.name}.{slot_key(task)}"
+
+
+def node_name(node: Node) -> str:
+    """Return what people call a node."""
+    return node.spec.name or node.description.hostname or node.id
+
+
+def node_view(state: LeaderState, node: Node, now: Now, *, connected: bool) -> pb.NodeView:
+    """Return a node as users see it.
+
+    Args:
+        state: the memory.
+        node: which.
+        now: for ages.
+        connected: whether it has a session with this leader.
+    """
+    table, row = state.table, state.table.row_of(node.id)
+    tasks = state.node_tasks.get(node.id, {}).values()
+    liveness = state.liveness.get(node.id)
+    view = pb.NodeView(
+        tasks_running=sum(task.observed == TaskState.RUNNING for task in tasks),
+        connected=connected,
+        heard_age_s=0.0 if liveness is None else max(now.instant - liveness.heard_at, 0.0),
+    )
+    if row is not None:
+        for name, amounts in (
+            ("reserved_nano_cpus", table.cpu),
+            ("reserved_memory_bytes", table.memory),
+        ):
+            setattr(view, name, int(amounts.capacity.values[row] - amounts.free.values[row]))
+    write_proto(node, view.node)
+    return view
+
+
+def nodes_by_name(nodes: Collection[Node]) -> list[Node]:
+    """Return nodes in the order in which they are listed."""
+    return sorted(nodes, key=lambda node: (node_name(node), node.id))
