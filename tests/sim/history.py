@@ -24,14 +24,19 @@ class History:
         self._loop = loop
         self._lines: list[tuple[float, str, str]] = []
         self.violations: list[str] = []
+        self.is_closed = False
+        """True once the run is over: nothing counts any more."""
 
     def note(self, who: str, what: str) -> None:
         """Add a line."""
-        self._lines.append((self._loop.time(), who, what))
+        if not self.is_closed:
+            self._lines.append((self._loop.time(), who, what))
 
     def violate(self, rule: str, what: str) -> None:
         """Note that a rule was broken; the run ends soon after."""
         text = f"{rule}: {what}"
+        if self.is_closed:
+            return
         self.violations.append(text)
         self.note("CHECKER", f"VIOLATION {text}")
 

@@ -13,12 +13,15 @@ Tasks hash by their number, so that sets of tasks have the same order in every r
 """
 
 import asyncio
+import contextlib
 import contextvars
 import enum
 import gc
 import heapq
+import sys
+import warnings
 from asyncio import base_events
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -115,6 +118,7 @@ class SimLoop(base_events.BaseEventLoop):
     _ready: Any
     _scheduled: Any
     _timer_cancelled_count: int
+    _asyncgens: Any
 
     def __init__(self) -> None:
         super().__init__()
@@ -146,13 +150,17 @@ class SimLoop(base_events.BaseEventLoop):
         """End everything without a trace; the loop cannot be used any more."""
         for process in self.processes:
             process.kill()
-        pending = [task for process in self.processes for task in process.tasks]
-        self.close()
+        self.set_exception_handler(lambda _loop, _context: None)
+        pending = [*asyncio.all_tasks(self)]
+        pending += [task for process in self.processes for task in process.tasks]
         for task in pending:
             task._log_destroy_pending = False  # type: ignore[attr-defined]
             _close(task.get_coro())
         for process in self.processes:
             process.tasks.clear()
+        self._ready.clear()
+        self._scheduled.clear()
+        self.close()
 
     def _note_fault(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
@@ -193,6 +201,9 @@ class SimLoop(base_events.BaseEventLoop):
             self._timer_cancelled_count -= 1
             heapq.heappop(scheduled)._scheduled = False
 
+    def _check_closed(self) -> None:
+        """What is left when a run ends may still touch its loop; nothing comes of it."""
+
     def _process_events(self, event_list: object) -> None:
         raise AssertionError("nothing comes from outside")
 
@@ -224,14 +235,33 @@ def _close(coro: Any) -> None:
         return
 
 
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """Let nobody hear the complaints of coroutines that are dropped in the middle."""
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda _unraisable: None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        sys.unraisablehook = hook
+
+
 def run_simulated(main: Callable[[SimLoop], Coroutine[Any, Any, T]]) -> T:
-    """Run `main` to its end on a new loop, undisturbed by the garbage collector."""
+    """Run `main` to its end on a new loop, undisturbed by the garbage collector.
+
+    Its result must hold nothing of the simulated world, which is swept up here.
+    """
     loop = SimLoop()
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         return loop.run_until_complete(main(loop))
     finally:
-        loop.dispose()
+        with _unheard():
+            loop.dispose()
+            del loop, main
+            gc.collect()
         if was_enabled:
             gc.enable()

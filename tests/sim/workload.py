@@ -239,7 +239,7 @@ class Users:
             node = commands.find_node(state, name)
             commands.remove_node(state, node, now, force=force)
             if leader is not None:
-                leader.expel(node.id)
+                leader.desk.expel(node.id)
 
         await self._ask(f"node rm {'--force ' if force else ''}{name}", remove)
 
@@ -304,7 +304,7 @@ class Users:
                 ports=(PortSpec(target_port=80, published_port=port),) if port else ()
             ),
             update=self._policy(may_start_first=not is_fenced),
-            rollback=rng.choice((None, self._policy(may_start_first=not is_fenced))),
+            rollback=self._rollback_policy(may_start_first=not is_fenced),
         )
         _check_valid(spec, None)
         return spec
@@ -355,6 +355,12 @@ class Users:
             max_replicas_per_node=0 if is_global else rng.choice((0, 0, 0, 1, 2)),
             strategy=rng.choice((None, None, PlacementStrategy.BINPACK)),
         )
+
+    def _rollback_policy(self, *, may_start_first: bool) -> UpdatePolicy | None:
+        policy = self._policy(may_start_first=may_start_first)
+        if policy is not None and policy.failure_action is FailureAction.ROLLBACK:
+            return None
+        return policy
 
     def _policy(self, *, may_start_first: bool) -> UpdatePolicy | None:
         rng = self._rng

@@ -1,0 +1,415 @@
+"""What must hold at every moment, checked as it happens.
+
+Duty: look at every commit, every message to an agent, every turn of a leader and every start of a
+container, and note what breaks a promise. The rules are written anew here, in their plainest form,
+and do not ask the code under test whether it was right.
+Not here: containers (container_checkers), what must hold in the end (convergence).
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from berth.model.defaults import effective_restart, effective_update
+from berth.model.ids import NodeId, ServiceId, TaskId
+from berth.model.instant import Instant, Timestamp
+from berth.model.node import Availability, Node, NodeState
+from berth.model.task import Task, TaskState
+from berth.v1.dispatcher_pb2 import SchedulerMessage
+from scheduler.core.state import LeaderState, Now, ServiceState, SlotKey, slot_of
+from scheduler.core.step import TurnReport
+from scheduler.store import keys
+from scheduler.store.records import decode_placements
+from tests.fakes.fake_engine_host import FakeContainer
+from tests.fakes.naive_placement import satisfies
+from tests.sim.cluster import Cluster, SimMachine, SimScheduler
+from tests.sim.container_checkers import ContainerChecks
+from tests.sim.faults import Profile
+
+QUIET_S = 45.0
+"""A node that was whole for this long, in a whole cluster, has no reason to be lost."""
+_VALIDATE_EVERY = 16
+_NOW = Now(Instant(0.0), Timestamp(0.0))
+
+
+@dataclass(slots=True)
+class Stored:
+    """The most that was ever durable of a task on a node."""
+
+    desired: TaskState
+    observed: TaskState
+
+
+@dataclass(slots=True)
+class Seen:
+    """A task as it was after the leader's last turn."""
+
+    desired: TaskState
+    observed: TaskState
+    node: NodeId | None
+
+
+@dataclass(slots=True)
+class LeaderView:
+    """What one leadership's memory looked like after its last turn."""
+
+    turns: int = 0
+    tasks: dict[TaskId, Seen] = field(default_factory=dict)
+
+
+class Checkers:
+    """A `Watcher` that notes violations in the history."""
+
+    def __init__(self, cluster: Cluster, profile: Profile) -> None:
+        self._cluster = cluster
+        self._profile = profile
+        self._history = cluster.history
+        self._last_epoch = 0
+        self._views: dict[int, LeaderView] = {}
+        self._containers = ContainerChecks(cluster, self.was_stored)
+        self.placed: dict[NodeId, dict[TaskId, Task]] = {}
+        """What the store says now."""
+        self.ever: dict[tuple[NodeId, TaskId], Stored] = {}
+        self.schedulers_impaired_at = cluster.loop.time()
+        cluster.watcher = self
+        cluster.etcd.on_commit = self.committed
+        cluster.network.on_told = self.told
+
+    def was_stored(self, node: NodeId, task: TaskId) -> bool:
+        """Return whether a task was ever durably placed on a node."""
+        return (node, task) in self.ever
+
+    def look_around(self) -> None:
+        """Check what needs no event; called about twice a second."""
+        now = self._cluster.loop.time()
+        for machine in self._cluster.machines:
+            if not machine.is_whole:
+                machine.impaired_at = now
+        etcd, whole = self._cluster.etcd, True
+        for scheduler in self._cluster.schedulers:
+            faults = scheduler.etcd.faults
+            is_running = scheduler.process is not None and scheduler.process.is_running
+            whole = whole and is_running and not (faults.is_cut or faults.is_refused)
+        if not whole or not etcd.has_quorum or not etcd.has_space:
+            self.schedulers_impaired_at = now
+        self._containers.look_around()
+        for fault in self._cluster.loop.faults:
+            self._history.violate("no error is left uncaught", fault)
+        self._cluster.loop.faults.clear()
+
+    # -- commits
+
+    def committed(self, epoch: int, written: dict[str, bytes | None]) -> None:
+        """Check a commit at the moment at which it takes effect."""
+        self._history.note("etcd", f"commit of epoch {epoch}: {' '.join(sorted(written))}")
+        oldest = self._cluster.etcd.oldest_candidate()
+        self._history.check(
+            epoch == oldest and epoch >= self._last_epoch,
+            "commits succeed for the leader's epoch alone",
+            f"epoch {epoch} wrote while {oldest} led, after epoch {self._last_epoch}",
+        )
+        self._last_epoch = epoch
+        for key, value in written.items():
+            if key.startswith(keys.PLACEMENTS):
+                self._placements_written(NodeId(key.removeprefix(keys.PLACEMENTS)), value)
+        self._check_slots()
+
+    def _placements_written(self, node: NodeId, value: bytes | None) -> None:
+        tasks = [] if value is None else decode_placements(node, value, _NOW)
+        self.placed[node] = {task.id: task for task in tasks}
+        for task in tasks:
+            before = self.ever.setdefault((node, task.id), Stored(task.desired, task.observed))
+            self._history.check(
+                task.desired >= before.desired and task.observed >= before.observed,
+                "no task's state falls",
+                f"{task.id}: {before.desired.name}/{before.observed.name} to "
+                f"{task.desired.name}/{task.observed.name}",
+            )
+            before.desired, before.observed = task.desired, task.observed
+
+    def _check_slots(self) -> None:
+        count: Counter[tuple[ServiceId, SlotKey]] = Counter()
+        nodes: Counter[TaskId] = Counter()
+        for tasks in self.placed.values():
+            for task in tasks.values():
+                nodes[task.id] += 1
+                if task.is_wanted and task.is_alive:
+                    count[task.service_id, slot_of(task)] += 1
+        for (service, slot), wanted in count.items():
+            if wanted > 2:
+                what = f"slot {slot} of {service} has {wanted}"
+                self._history.violate("a slot has one wanted task, or two while replaced", what)
+        for task_id, places in nodes.items():
+            if places > 1:
+                self._history.violate("a task is on one node", f"{task_id} is on {places}")
+
+    # -- messages
+
+    def told(self, _node: str, message: SchedulerMessage) -> None:
+        """Check what a scheduler sends to an agent at the moment at which it leaves."""
+        if message.WhichOneof("body") != "assignments":
+            return
+        node = NodeId(message.node_id)
+        for told in message.assignments.tasks:
+            stored = self.ever.get((node, TaskId(told.task_id)))
+            self._history.check(
+                stored is not None and stored.desired >= told.desired,
+                "nothing is sent before it is durable",
+                f"{told.task_id} desired {told.desired} to {node}, stored: {stored}",
+            )
+        for task_id in message.assignments.forgotten:
+            self._history.check(
+                TaskId(task_id) not in self.placed.get(node, {}),
+                "nothing is forgotten before that is durable",
+                f"{task_id} on {node}",
+            )
+
+    # -- turns
+
+    def turn_taken(self, scheduler: SimScheduler, report: TurnReport) -> None:
+        """Check a leader's memory right after a turn, before anything of it leaves."""
+        leader = scheduler.leader
+        assert leader is not None
+        state = leader.state
+        view = self._views.setdefault(leader.epoch, LeaderView())
+        view.turns += 1
+        for node in report.lost:
+            self._check_loss(state, node)
+        for task in state.tasks.values():
+            before = view.tasks.get(task.id)
+            if before is not None:
+                self._check_task(state, task, before)
+            if task.node_id is not None and (before is None or before.node is None):
+                if (task.node_id, task.id) not in self.ever:
+                    self._check_placement(state, task)
+            if task.desired == TaskState.RUNNING and (
+                (before is None and not self._is_loaded(task))
+                or (before is not None and before.desired == TaskState.READY)
+            ):
+                self._check_delay(state, task)
+        self._tell(scheduler, state, view)
+        view.tasks = {
+            task.id: Seen(task.desired, task.observed, task.node_id)
+            for task in state.tasks.values()
+        }
+        for service in state.services.values():
+            self._check_parallelism(state, service)
+        if view.turns % _VALIDATE_EVERY == 1:
+            state.validate()
+
+    def _tell(self, scheduler: SimScheduler, state: LeaderState, view: LeaderView) -> None:
+        """Tell in the history how the leader sees its tasks, where that changed."""
+        for task in state.tasks.values():
+            before = view.tasks.get(task.id)
+            now = Seen(task.desired, task.observed, task.node_id)
+            if before == now:
+                continue
+            machine = self._cluster.machine_of(task.node_id) if task.node_id else None
+            place = machine.name if machine is not None else "nowhere"
+            words = (
+                f"{_words(state, task)} v{task.template_version} on {place}: wanted "
+                f"{task.desired.name}, is {task.observed.name} {task.reason}"
+            )
+            self._history.note(scheduler.name, words)
+        for task_id in view.tasks:
+            if task_id not in state.tasks:
+                self._history.note(scheduler.name, f"{task_id} is done with")
+
+    def _is_loaded(self, task: Task) -> bool:
+        return task.node_id is not None and (task.node_id, task.id) in self.ever
+
+    def _check_loss(self, state: LeaderState, node: NodeId) -> None:
+        machine = self._cluster.machine_of(node)
+        now = self._cluster.loop.time()
+        if machine is None or self._profile.slow_network:
+            return
+        since = max(machine.impaired_at, self.schedulers_impaired_at)
+        self._history.check(
+            now - since < QUIET_S,
+            "no whole node is lost",
+            f"{machine.name} was lost, though all was well for {now - since:.1f} s: "
+            f"{state.nodes[node].message}",
+        )
+
+    def _check_task(self, state: LeaderState, task: Task, before: Seen) -> None:
+        words = _words(state, task)
+        self._history.check(
+            task.desired >= before.desired or before.node is None,
+            "no task's desired state falls",
+            f"{words}: {before.desired.name} to {task.desired.name}",
+        )
+        self._history.check(
+            task.observed >= before.observed,
+            "no task's observed state falls",
+            f"{words}: {before.observed.name} to {task.observed.name}",
+        )
+        self._history.check(
+            before.node in (None, task.node_id), "no task moves", f"{words} to {task.node_id}"
+        )
+        was_up = before.desired <= TaskState.COMPLETE and before.observed == TaskState.RUNNING
+        if was_up and task.is_alive and task.desired == TaskState.SHUTDOWN:
+            self._check_stop(state, task, words)
+
+    def _check_stop(self, state: LeaderState, task: Task, words: str) -> None:
+        """A running task is stopped only for a reason, and only when its successor is ready."""
+        assert task.node_id is not None
+        node, service = state.nodes[task.node_id], state.services[task.service_id]
+        if node.state is NodeState.DOWN or not _suits(service, node):
+            return
+        others = [other for other in service.slots[slot_of(task)] if other is not task]
+        heirs = [other for other in others if other.is_wanted]
+        self._history.check(
+            bool(heirs), "nothing else moves", f"{words} is stopped, nothing follows: {task.reason}"
+        )
+        for heir in heirs:
+            needs = TaskState.READY if heir.desired == TaskState.READY else TaskState.RUNNING
+            self._history.check(
+                heir.is_alive and heir.observed >= needs,
+                "a replacement is at hand before its predecessor is stopped",
+                f"{words} is stopped while {heir.id} (wanted {heir.desired.name}) is "
+                f"{heir.observed.name}",
+            )
+
+    # -- placement, restarts, rollouts
+
+    def _check_placement(self, state: LeaderState, task: Task) -> None:
+        assert task.node_id is not None
+        node, service = state.nodes[task.node_id], state.services[task.service_id]
+        template = service.record.templates[task.template_version]
+        words = f"{_words(state, task)} on {node.description.hostname}"
+        rule = "a task is placed only where every filter lets it"
+        is_open = node.spec.availability is Availability.ACTIVE and node.state is NodeState.READY
+        self._history.check(
+            is_open, rule, f"{words}: {node.state.value}, {node.spec.availability.value}"
+        )
+        unmet = [
+            text for text in template.task.placement.constraints if not satisfies(node, text)
+        ]
+        self._history.check(not unmet, rule, f"{words}: {unmet}")
+        self._check_room(state, task, node, words)
+        ports = {port.published_port for port in template.endpoint.ports}
+        for other in _alive_on(state, node):
+            same_slot = (other.service_id, slot_of(other)) == (task.service_id, slot_of(task))
+            template_of_other = _template(state, other)
+            taken = {port.published_port for port in template_of_other.endpoint.ports} & ports
+            self._history.check(
+                not taken or same_slot, rule, f"{words}: port {taken} is held by {other.id}"
+            )
+        most = template.task.placement.max_replicas_per_node
+        slots = {
+            slot_of(other)
+            for other in _alive_on(state, node)
+            if other.service_id == task.service_id and other.is_wanted
+        }
+        self._history.check(
+            not most or len(slots) <= most, rule, f"{words}: {len(slots)}, at most {most} a node"
+        )
+
+    def _check_room(self, state: LeaderState, task: Task, node: Node, words: str) -> None:
+        """Sum up what is reserved; of a slot that is handed over in place only the larger."""
+        cpus: dict[tuple[ServiceId, SlotKey], int] = {}
+        memory: dict[tuple[ServiceId, SlotKey], int] = {}
+        for other in _alive_on(state, node):
+            needs = _template(state, other).task.reservation
+            key = other.service_id, slot_of(other)
+            if key == (task.service_id, slot_of(task)):
+                cpus[key] = max(cpus.get(key, 0), needs.nano_cpus)
+                memory[key] = max(memory.get(key, 0), needs.memory_bytes)
+        mine = _template(state, task).task.reservation
+        offered = node.description.resources
+        key = task.service_id, slot_of(task)
+        others = [o for o in _alive_on(state, node) if (o.service_id, slot_of(o)) != key]
+        used_cpus = cpus[key] + sum(_template(state, o).task.reservation.nano_cpus for o in others)
+        used_memory = memory[key] + sum(
+            _template(state, o).task.reservation.memory_bytes for o in others
+        )
+        fits = (not mine.nano_cpus or used_cpus <= offered.nano_cpus) and (
+            not mine.memory_bytes or used_memory <= offered.memory_bytes
+        )
+        self._history.check(
+            fits,
+            "no node is given more than it has",
+            f"{words}: {used_cpus / 1e9:g} of {offered.nano_cpus / 1e9:g} CPUs, "
+            f"{used_memory} of {offered.memory_bytes} bytes",
+        )
+
+    def _check_delay(self, state: LeaderState, task: Task) -> None:
+        if not self._profile.has_true_clocks:
+            return
+        service = state.services[task.service_id]
+        history = service.history.get(slot_of(task), ())
+        last = history[-1] if history else None
+        if last is None or not last.counts_as_restart:
+            return
+        if last.template_version != task.template_version:
+            return
+        policy = service.record.templates[task.template_version].task.restart
+        delay_s = effective_restart(policy).delay_s
+        waited_s = self._cluster.etcd.clock.timestamp() - last.finished_at
+        self._history.check(
+            waited_s >= delay_s - 0.001,
+            "restart delays hold",
+            f"{_words(state, task)} is wanted up "
+            f"{waited_s:.3f} s after its predecessor's end, not {delay_s:g} s",
+        )
+
+    def _check_parallelism(self, state: LeaderState, service: ServiceState) -> None:
+        """Count the slots in which a rollout is under way: old task there, new one not up yet."""
+        record = service.record
+        status = record.update_status
+        if status is None or not status.state.is_active or record.is_removing:
+            return
+        policy = record.spec.rollback if status.state.is_rollback else record.spec.update
+        most = effective_update(policy).parallelism
+        if not most:
+            return
+        busy = [slot for slot, tasks in service.slots.items() if self._is_busy(state, service, tasks)]
+        self._history.check(
+            len([slot for slot in busy if slot not in service.failed]) <= most,
+            "a rollout works on no more slots at once than it may",
+            f"{record.spec.name}: slots {busy}, at most {most}",
+        )
+
+    def _is_busy(self, state: LeaderState, service: ServiceState, tasks: list[Task]) -> bool:
+        current = service.record.template_version
+        is_begun = any(
+            task.is_wanted and task.template_version == current and task.observed < TaskState.RUNNING
+            for task in tasks
+        )
+        olds = [task for task in tasks if task.is_alive and task.template_version != current]
+        return is_begun and any(
+            task.node_id is not None
+            and state.nodes[task.node_id].state is not NodeState.DOWN
+            and state.nodes[task.node_id].spec.availability is not Availability.DRAIN
+            and (task.is_wanted or task.reason == "a newer task replaces it")
+            for task in olds
+        )
+
+    # -- containers
+
+    def container_starts(self, machine: SimMachine, container: FakeContainer) -> None:
+        self._containers.starts(machine, container)
+
+    def container_ended(self, machine: SimMachine, container: FakeContainer) -> None:
+        self._containers.ended(machine, container)
+
+
+def _alive_on(state: LeaderState, node: Node) -> list[Task]:
+    return [task for task in state.node_tasks[node.id].values() if task.is_alive]
+
+
+def _template(state: LeaderState, task: Task):  # type: ignore[no-untyped-def]
+    return state.services[task.service_id].record.templates[task.template_version]
+
+
+def _suits(service: ServiceState, node: Node) -> bool:
+    constraints = service.record.spec.task.placement.constraints
+    return all(satisfies(node, text) for text in constraints)
+
+
+def _words(state: LeaderState, task: Task) -> str:
+    home = "" if task.home is None else state.nodes[task.home].description.hostname
+    return f"{_name(state, task.service_id)}.{home or task.slot}.{task.attempt}"
+
+
+def _name(state: LeaderState, service: ServiceId) -> str:
+    return state.services[service].record.spec.name
