@@ -43,6 +43,7 @@ from berth.wire.tls import TlsSettings
 CALL_TIMEOUT_S: Final = 30.0
 _CONNECT_TIMEOUT_S: Final = 2.0
 _ROUND_PAUSE_S: Final = 0.3
+_Stub: Final[Any] = control_pb2_grpc.ControlStub  # Generated, and untyped.
 
 
 class ControlClient:
@@ -302,7 +303,7 @@ class ControlClient:
         channel = self._channels.get(address)
         if channel is None:
             channel = self._channels[address] = open_channel(address, self._tls)
-        return control_pb2_grpc.ControlStub(channel)  # type: ignore[no-untyped-call]
+        return _Stub(channel)
 
     async def _call(self, method: str, request: Any, *, is_read: bool = True) -> Any:
         last: BerthError | None = None

@@ -18,6 +18,8 @@ from berth.wire.channel import bind, make_server
 from berth.wire.convert import from_proto, to_proto
 from berth.wire.status import BerthErrorInterceptor
 
+_add_servicer: Any = control_pb2_grpc.add_ControlServicer_to_server  # Generated, and untyped.
+
 
 class FakeControl(control_pb2_grpc.ControlServicer):
     """A cluster of two nodes. `refusals` are raised, one per call, before anything is done."""
@@ -246,7 +248,7 @@ class FakeControl(control_pb2_grpc.ControlServicer):
 async def serving(control: FakeControl) -> AsyncIterator[str]:
     """Serve `control` on a free port of this machine; yield its address."""
     server = make_server(interceptors=[BerthErrorInterceptor()])
-    control_pb2_grpc.add_ControlServicer_to_server(control, server)  # type: ignore[no-untyped-call]
+    _add_servicer(control, server)
     port = bind(server, "127.0.0.1:0", None)
     await server.start()
     try:
