@@ -30,7 +30,7 @@ from berth.v1 import dispatcher_pb2_grpc
 from berth.wire.channel import bind, make_server
 from berth.wire.status import BerthErrorInterceptor
 from scheduler.config import SchedulerSettings
-from scheduler.control.credentials import open_credentials
+from scheduler.control.credentials import credentials_for_agents
 from scheduler.directory import Directory
 from scheduler.dispatch.service import DispatcherService
 from scheduler.election.etcd_election import EtcdElection
@@ -92,7 +92,7 @@ class SchedulerProcess:
             clock=self._clock,
             entropy=self._entropy,
             observer=metrics,
-            unseal=partial(open_credentials, self._sealer),
+            unseal=partial(credentials_for_agents, self._sealer),
         )
         readiness = _Readiness(directory, election, replica)
         metrics.watch(directory, readiness.store_health)

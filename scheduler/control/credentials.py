@@ -5,12 +5,16 @@ the cipher (scheduler.store.sealing). Credentials are in the clear in memory onl
 used.
 """
 
-from berth.errors import ConflictError
+import structlog
+
+from berth.errors import BerthError, ConflictError
 from berth.model.ids import ServiceId
 from berth.model.registry_auth import RegistryAuth
 from berth.v1 import types_pb2
 from berth.wire.convert import from_proto, to_proto
 from scheduler.store.sealing import Sealer
+
+log = structlog.get_logger()
 
 _NO_KEY = (
     "this cluster has no key to seal registry credentials with: set key_file for every scheduler "
@@ -44,3 +48,18 @@ def open_credentials(sealer: Sealer | None, sealed: bytes, context: bytes) -> Re
     if sealer is None:
         raise ConflictError(_NO_KEY)
     return from_proto(RegistryAuth, types_pb2.RegistryAuth.FromString(sealer.open(sealed, context)))
+
+
+def credentials_for_agents(
+    sealer: Sealer | None, sealed: bytes, context: bytes
+) -> RegistryAuth | None:
+    """Return what agents are told for the service whose ID is `context`; a `leader.Unsealer`.
+
+    What cannot be opened must not end the leadership: agents then pull without credentials, their
+    errors show at the tasks, and the log says why.
+    """
+    try:
+        return open_credentials(sealer, sealed, context)
+    except BerthError as error:
+        log.error("credentials_unreadable", service_id=context.decode(), why=error.message)
+        return None
