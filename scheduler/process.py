@@ -26,11 +26,15 @@ from berth.observability import (
 )
 from berth.process import Supervisor, watch_loop_lag
 from berth.systemd import Notifier
-from berth.v1 import dispatcher_pb2_grpc
-from berth.wire.channel import bind, make_server
+from berth.v1 import dispatcher_pb2_grpc, streams_pb2_grpc
+from berth.wire.channel import bind, make_server, open_channel
 from berth.wire.status import BerthErrorInterceptor
 from scheduler.config import SchedulerSettings
 from scheduler.control.credentials import credentials_for_agents
+from scheduler.control.forward import Forwarder
+from scheduler.control.relay import LogRelay, StreamsService
+from scheduler.control.router import ControlRouter
+from scheduler.control.service import ControlService
 from scheduler.directory import Directory
 from scheduler.dispatch.service import DispatcherService
 from scheduler.election.etcd_election import EtcdElection
@@ -97,7 +101,7 @@ class SchedulerProcess:
         readiness = _Readiness(directory, election, replica)
         metrics.watch(directory, readiness.store_health)
         resolver = ImageResolver(self._registry_settings(), self._clock)
-        self._add_services(grpc_server, directory, resolver, readiness)
+        forwarder = self._add_services(grpc_server, directory, resolver, readiness)
         await grpc_server.start()
         routes = observability_routes(self._registry, Health, readiness)
         notifier = Notifier.from_env(os.environ, os.getpid())
@@ -120,6 +124,7 @@ class SchedulerProcess:
         leading.cancel()
         await asyncio.wait({leading})
         await grpc_server.stop(_SERVER_DRAIN_S)
+        await forwarder.aclose()
         resolver.close()
         await client.aclose()
 
@@ -129,9 +134,26 @@ class SchedulerProcess:
         directory: Directory,
         resolver: ImageResolver,
         readiness: "_Readiness",
-    ) -> None:
-        dispatcher = DispatcherService(directory, self._clock, requires_tls=self._tls is not None)
+    ) -> Forwarder:
+        requires_tls = self._tls is not None
+        dispatcher = DispatcherService(directory, self._clock, requires_tls=requires_tls)
         dispatcher_pb2_grpc.add_DispatcherServicer_to_server(dispatcher, server)
+        relay = LogRelay(directory, self._clock, self._entropy)
+        streams = StreamsService(relay, requires_tls=requires_tls)
+        streams_pb2_grpc.add_StreamsServicer_to_server(streams, server)
+        answers = ControlService(
+            directory,
+            resolver,
+            self._sealer,
+            relay,
+            clock=self._clock,
+            entropy=self._entropy,
+            store_health=readiness.store_health,
+        )
+        forwarder = Forwarder(directory, partial(open_channel, tls=self._tls), self._clock)
+        router = ControlRouter(forwarder, answers, requires_tls=requires_tls)
+        server.add_generic_rpc_handlers((router,))
+        return forwarder
 
     def _etcd_settings(self) -> EtcdSettings:
         section = self._settings.etcd

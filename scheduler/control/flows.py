@@ -132,8 +132,9 @@ class ControlFlows:
             no_resolve=request.no_resolve_image,
             resolve=request.resolve_image,
         )
-        known = auth or open_credentials(self._sealer, sealed, before.id.encode())
-        spec, pin_warnings = await pinned_spec(pin, spec, before.spec, self._resolver, known)
+        if auth is None and pin.asks_registry:
+            auth = open_credentials(self._sealer, sealed, before.id.encode())
+        spec, pin_warnings = await pinned_spec(pin, spec, before.spec, self._resolver, auth)
         warnings += pin_warnings
         if request.dry_run:
             after = update_spec(before, spec, self._leader.now().timestamp, sealed)

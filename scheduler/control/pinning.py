@@ -44,6 +44,11 @@ class PinPlan:
     keeps_platforms: bool
     warning: str = ""
 
+    @property
+    def asks_registry(self) -> bool:
+        """True when the registry is needed."""
+        return self.action in (PinAction.RESOLVE, PinAction.DESCRIBE)
+
 
 def plan_pin(
     spec: ServiceSpec, previous: ServiceSpec | None, *, no_resolve: bool, resolve: bool
@@ -107,7 +112,7 @@ async def pinned_spec(
         platforms = () if platforms == previous.task.placement.platforms else platforms
     if plan.action is PinAction.KEEP and previous is not None and not platforms:
         platforms = previous.task.placement.platforms
-    if plan.action in (PinAction.RESOLVE, PinAction.DESCRIBE):
+    if plan.asks_registry:
         try:
             found = await resolver.resolve(image, auth)
         except (UnavailableError, NotFoundError, PermissionDeniedError, UnsupportedError) as error:
