@@ -21,7 +21,7 @@ from berth.entropy import Entropy
 from berth.errors import BerthError
 from berth.model.ids import NodeId, TaskId
 from berth.model.image import platform_text
-from berth.model.instant import NEVER
+from berth.model.instant import NEVER, Instant
 from berth.model.node import NodeDescription
 from berth.model.task import TaskState
 from berth.v1 import dispatcher_pb2 as pb
@@ -115,7 +115,8 @@ class Agent:
         now, wall = clock.instant(), clock.timestamp()
         record = journal.load()
         self.state = from_record(record, options.node_id, options.limits, now, wall)
-        self._silent_for_s = silent_for_s(record, wall) + (options.link_silence_s if record else 0)
+        self._silent_for_s = silent_for_s(record, wall, options.link_silence_s)
+        self.state.heard_at = Instant(now - self._silent_for_s)
         self._description = NodeDescription()
         self._is_engine_up = False
         self._loop_lag_s = 0.0

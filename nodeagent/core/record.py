@@ -115,13 +115,21 @@ def from_record(
     return state
 
 
-def silent_for_s(record: JournalRecord | None, wall: Timestamp) -> float:
-    """Return how long ago the journal's writer last had a leader; 0 when nobody knows.
+def silent_for_s(record: JournalRecord | None, wall: Timestamp, link_silence_s: float) -> float:
+    """Return how long ago, at most, a leader last heard this node; 0 when nobody knows.
 
-    Both readings are of this machine's clock. One that was set back meanwhile gives 0, so that
-    fencing comes later, by at most its full delay.
+    Both readings are of this machine's clock. One that was set back meanwhile gives too little, so
+    that fencing comes later, by at most its full delay.
+
+    Args:
+        record: the journal as it was found.
+        wall: the time.
+        link_silence_s: how long the link of an agent that felt connected may have been dead.
     """
-    return 0.0 if record is None else max(wall - record.heard_at, 0.0)
+    if record is None:
+        return 0.0
+    was_connected = record.heard_at == record.saved_at
+    return max(wall - record.heard_at, 0.0) + (link_silence_s if was_connected else 0.0)
 
 
 def _to_task_record(task: LocalTask, now: Instant, wall: Timestamp) -> TaskRecord:

@@ -331,7 +331,7 @@ class AgentMachine(RuleBasedStateMachine):
         self.calls = []
         self.sequence = 0
         self.state = from_record(record, NODE, LIMITS, self.now, wall)
-        gap_s = silent_for_s(record, Timestamp(self.now))
+        gap_s = silent_for_s(record, Timestamp(self.now), 0.0)
         self.feed(Restored(tuple(self.engine.values()), gap_s))
 
     # --- promises --------------------------------------------------------------------------
