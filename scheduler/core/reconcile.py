@@ -196,6 +196,9 @@ class _Draft:
         if due <= self.now.instant:
             self.actions.append(Create(version, TaskState.RUNNING))
             return self._plan(Phase.YOUNG)
+        if restart.wait_s > 0 and self.history[-1].state is TaskState.REJECTED:
+            # It failed while being prepared: to prepare it again at once would skip the delay.
+            return self._plan(Phase.YOUNG, due)
         # It is placed and pulled while its delay, or its predecessor's stop, goes on.
         self.actions.append(Create(version, TaskState.READY))
         return self._plan(Phase.YOUNG, due)

@@ -463,3 +463,12 @@ def test_closed_slots_never_reuse_an_attempt(world):
     world.update("web", a_spec(replicas=2))
     world.settle()
     assert not gone & {task.id for task in world.tasks()}
+
+
+def test_what_fails_while_prepared_waits_for_its_delay_before_it_is_prepared_again(world):
+    world.create(a_spec(image="bad:1", restart=restart(delay_s=10)))
+    world.settle()
+    world.pass_time(9)
+    assert [f.attempt for f in world.service().history[1]] == [1]
+    world.pass_time(2)
+    assert [f.attempt for f in world.service().history[1]] == [1, 2]
