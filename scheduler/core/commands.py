@@ -139,10 +139,11 @@ def roll_back_service(
 def _put_new_spec(
     state: LeaderState, service: ServiceState, record: ServiceRecord
 ) -> ServiceRecord:
-    service.begun.clear()
-    service.failed.clear()
-    service.failures_by_node.clear()
-    state.table.clear_penalties(record.id)
+    if record.template_version != service.record.template_version:
+        service.begun.clear()
+        service.failed.clear()
+        service.failures_by_node.clear()
+        state.table.clear_penalties(record.id)
     placement_changed = record.spec.task.placement != service.record.spec.task.placement
     state.put_service(record)
     if placement_changed:

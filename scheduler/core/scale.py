@@ -3,7 +3,7 @@
 Source of the order of closing: swarmkit's replicated orchestrator.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 
@@ -23,6 +23,7 @@ def plan_scale(
     replicas: int,
     held: Mapping[int, Sequence[Task]],
     tasks_per_node: Mapping[NodeId, int],
+    closing: Collection[object] = (),
 ) -> ScalePlan:
     """Decide which slots to open and which to close so that `replicas` are held.
 
@@ -30,11 +31,12 @@ def plan_scale(
         replicas: wanted number of slots, 0 or more.
         held: the slots that are held, with their wanted tasks (none where it waits to restart).
         tasks_per_node: how many wanted tasks of this service each node has.
+        closing: slots that were closed and whose tasks have not all gone; they cannot be opened.
     """
     assert replicas >= 0
     surplus = len(held) - replicas
     if surplus <= 0:
-        free = (slot for slot in count(1) if slot not in held)
+        free = (slot for slot in count(1) if slot not in held and slot not in closing)
         return ScalePlan(open_slots=tuple(islice(free, -surplus)))
     # Nodes empty one by one, so each closing changes the order; the fullest node gives first.
     on_node = dict(tasks_per_node)

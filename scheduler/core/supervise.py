@@ -81,7 +81,9 @@ def _plan_slots(state: LeaderState, service: ServiceState) -> None:
         demand = service.demand(service.record.template_version)
         candidates = global_candidates(state.table, demand)
         by_node = plan_global(candidates, state.nodes, held_nodes)
-        opening, closing = by_node.open_slots, by_node.close_slots
+        closing = by_node.close_slots
+        # One that is closing opens again once it has closed, which marks the service.
+        opening = [slot for slot in by_node.open_slots if slot not in service.closing]
     else:
         held = {
             slot: [t for t in service.slots.get(slot, ()) if t.is_wanted]
@@ -94,7 +96,7 @@ def _plan_slots(state: LeaderState, service: ServiceState) -> None:
                 if task.node_id is not None:
                     on_node[task.node_id] = on_node.get(task.node_id, 0) + 1
         replicas = effective_replicas(service.record.spec.mode)
-        plan = plan_scale(replicas, held, on_node)
+        plan = plan_scale(replicas, held, on_node, service.closing)
         opening, closing = plan.open_slots, plan.close_slots
     service.closing.update(closing)
     for slot in opening:
@@ -198,6 +200,8 @@ def _apply(
             state.add_task(service, slot, template_version, desired, now)
         case CloseSlot():
             state.close_slot(service, slot)
+            if service.record.is_global and not service.record.is_removing:
+                state.mark_all(service)
 
 
 def _note_end(state: LeaderState, service: ServiceState, finished: FinishedTask, now: Now) -> None:
