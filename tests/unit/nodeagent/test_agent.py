@@ -420,6 +420,21 @@ async def test_heartbeats_fill_silence_only():
 
 
 @virtually
+async def test_any_message_counts_as_a_heartbeat():
+    bench = Bench()
+    bench.host.program(IMAGE, ImageBehaviour(exit_after_s=0.2))
+    async with bench.agent():
+        await bench.joined()
+        bench.link.assign(templates=(a_template(),), is_complete=True)
+        await bench.clock.sleep(2)
+        before = bench.link.stream.kinds().count("heartbeat")
+        for number in range(1, 11):  # A change of status every half second for five seconds.
+            bench.link.assign(a_task(number))
+            await bench.clock.sleep(0.5)
+        assert bench.link.stream.kinds().count("heartbeat") - before <= 1
+
+
+@virtually
 async def test_goodbye_flushes_statuses_and_leaves_containers_running():
     bench = Bench()
     async with bench.agent() as agent:
