@@ -14,7 +14,7 @@ from typing import Any
 
 from berth.errors import UnsupportedError
 from berth.model.defaults import effective_stop_grace_s
-from berth.model.service import ContainerSpec, HealthCheck, PortSpec, PublishMode
+from berth.model.service import ContainerSpec, HealthCheck, PortSpec
 from berth.model.template import TemplateValues, expand_template
 from nodeagent.runtime.port import RuntimeTask
 from nodeagent.runtime.translate_host import EngineTraits, host_config
@@ -152,11 +152,7 @@ def _labels(task: RuntimeTask) -> dict[str, str]:
 
 def _exposed_ports(ports: Sequence[PortSpec]) -> dict[str, dict[str, str]]:
     """Return every port of the service: exposing only documents, binding is the host's part."""
-    return {
-        f"{port.target_port}/{port.protocol}": {}
-        for port in ports
-        if port.publish_mode is PublishMode.HOST
-    }
+    return {f"{port.target_port}/{port.protocol}": {} for port in ports}
 
 
 def _health_check(check: HealthCheck) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from berth.model.service import (
     NetworkAttachment,
     PortSpec,
     Privileges,
-    PublishMode,
     TaskSpec,
     TmpfsOptions,
     VolumeOptions,
@@ -237,13 +236,13 @@ def _gpu_request(request: GpuRequest) -> dict[str, Any]:
 
 
 def _port_bindings(ports: Sequence[PortSpec]) -> dict[str, list[dict[str, str]]]:
+    """Bind every port on the node: there is no routing mesh, so ingress means that as well."""
     bindings: dict[str, list[dict[str, str]]] = {}
     for port in ports:
-        if port.publish_mode is PublishMode.HOST:
-            # An empty host port lets the Engine choose a free one.
-            host_port = str(port.published_port) if port.published_port else ""
-            key = f"{port.target_port}/{port.protocol}"
-            bindings.setdefault(key, []).append({"HostPort": host_port})
+        # An empty host port lets the Engine choose a free one.
+        host_port = str(port.published_port) if port.published_port else ""
+        key = f"{port.target_port}/{port.protocol}"
+        bindings.setdefault(key, []).append({"HostPort": host_port})
     return bindings
 
 

@@ -16,7 +16,6 @@ from berth.model.service import (
     MountType,
     PlacementStrategy,
     Platform,
-    PublishMode,
     TaskSpec,
 )
 from scheduler.core.placement.constraints import Constraint, label_subject, parse_constraint
@@ -107,13 +106,10 @@ def _generic(reservation: Reservation) -> tuple[tuple[str, int], ...]:
 
 
 def _host_ports(endpoint: EndpointSpec) -> tuple[HostPort, ...]:
+    """Return every published port: there is no routing mesh, so ingress ones are the node's too."""
     if not endpoint.ports:
         return ()
-    ports = (
-        (port.protocol, port.published_port)
-        for port in endpoint.ports
-        if port.publish_mode is PublishMode.HOST and port.published_port
-    )
+    ports = ((port.protocol, port.published_port) for port in endpoint.ports if port.published_port)
     return tuple(sorted(set(ports)))
 
 

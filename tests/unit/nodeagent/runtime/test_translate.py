@@ -100,7 +100,7 @@ def _parts_of_cases():
                     yield from (part.bind, part.volume, part.tmpfs)
 
 
-def test_ports_on_the_host_are_bound_and_others_are_not():
+def test_ports_are_bound_on_the_node_in_either_mode():
     endpoint = EndpointSpec(
         ports=(
             PortSpec("web", "tcp", 80, 8080),
@@ -110,10 +110,11 @@ def test_ports_on_the_host_are_bound_and_others_are_not():
         )
     )
     body = to_create_call(a_runtime_task(endpoint=endpoint), "busybox:1", OLD).body
-    assert body["ExposedPorts"] == {"80/tcp": {}, "53/udp": {}}
+    assert body["ExposedPorts"] == {"80/tcp": {}, "53/udp": {}, "90/tcp": {}}
     assert body["HostConfig"]["PortBindings"] == {
         "80/tcp": [{"HostPort": "8080"}, {"HostPort": "8081"}],
         "53/udp": [{"HostPort": ""}],
+        "90/tcp": [{"HostPort": "9090"}],
     }
 
 

@@ -48,7 +48,9 @@ def test_only_reservations_count():
         pytest.param(PortSpec(published_port=80), (("tcp", 80),), id="host mode"),
         pytest.param(PortSpec(published_port=0), (), id="the Engine chooses"),
         pytest.param(
-            PortSpec(published_port=80, publish_mode=PublishMode.INGRESS), (), id="ingress mode"
+            PortSpec(published_port=80, publish_mode=PublishMode.INGRESS),
+            (("tcp", 80),),
+            id="ingress mode, for want of a mesh",
         ),
         pytest.param(
             PortSpec(protocol="udp", published_port=53), (("udp", 53),), id="another protocol"
