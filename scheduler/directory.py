@@ -5,6 +5,7 @@ a change. Not here: finding out (scheduler.replica feeds it from the election).
 """
 
 import asyncio
+from collections.abc import Callable
 
 from berth.errors import NoLeaderError, NotLeaderError
 from scheduler.election.port import LeaderInfo
@@ -19,7 +20,7 @@ class Directory:
         self.own_address = own_address
         self.local: Leader | None = None
         self.current: LeaderInfo | None = None
-        self.candidates: tuple[LeaderInfo, ...] = ()
+        self._candidates: Callable[[], tuple[LeaderInfo, ...]] = tuple
         self._changed = asyncio.Event()
 
     def set_local(self, leader: Leader | None) -> None:
@@ -27,10 +28,23 @@ class Directory:
         self.local = leader
         self._announce()
 
-    def set_current(self, current: LeaderInfo | None, candidates: tuple[LeaderInfo, ...]) -> None:
-        """Note who the election says leads."""
+    @property
+    def candidates(self) -> tuple[LeaderInfo, ...]:
+        """All schedulers that stand for election now, the leader first."""
+        return self._candidates()
+
+    def set_current(
+        self, current: LeaderInfo | None, candidates: Callable[[], tuple[LeaderInfo, ...]]
+    ) -> None:
+        """Note who the election says leads.
+
+        Args:
+            current: the leader, None for nobody.
+            candidates: tells who stands for election at any time: others come and go while the
+                leader stays the same.
+        """
         self.current = current
-        self.candidates = candidates
+        self._candidates = candidates
         self._announce()
 
     def _announce(self) -> None:

@@ -81,7 +81,7 @@ class Replica:
     async def _observe(self) -> None:
         async with aclosing(self._election.observe()) as leaders:
             async for leader in leaders:
-                self._directory.set_current(leader, self._election.candidates)
+                self._directory.set_current(leader, lambda: self._election.candidates)
                 name = leader.name if leader is not None else None
                 epoch = leader.epoch if leader is not None else None
                 log.info("leader_observed", leader=name, epoch=epoch)
