@@ -45,6 +45,7 @@ def apply_assigned(state: AgentState, assigned: Assigned, gate: Gate, now: Insta
     """Apply a message that `refusal_of` found fit."""
     state.sequence = assigned.sequence
     for template in assigned.templates:
+        state.templates.pop(template.key, None)  # So that the newest told come last.
         state.templates[template.key] = template
         state.without_credentials.pop(template.key, None)
     with_new_credentials = {t.key for t in assigned.templates if t.registry_auth is not None}
@@ -63,7 +64,9 @@ def apply_assigned(state: AgentState, assigned: Assigned, gate: Gate, now: Insta
         for seen in strays.values():
             add_surplus(state, seen, gate, now)
         state.is_synced = True
-    _prune_templates(state, keep=0 if assigned.is_complete else TEMPLATES_KEPT_UNUSED)
+        _prune_templates(state, keep=len(assigned.templates))  # It counts on what it just told.
+    else:
+        _prune_templates(state, keep=TEMPLATES_KEPT_UNUSED)
 
 
 def add_surplus(state: AgentState, seen: SeenContainer, gate: Gate, now: Instant) -> None:

@@ -432,6 +432,7 @@ async def test_any_message_counts_as_a_heartbeat():
             bench.link.assign(a_task(number))
             await bench.clock.sleep(0.5)
         assert bench.link.stream.kinds().count("heartbeat") - before <= 1
+        assert len(bench.link.streams) == 1
 
 
 @virtually

@@ -37,14 +37,21 @@ def test_what_is_wanted_now_does_not_wait_for_an_old_back_off():
     assert (task.retry_at, task.failures) == (0.0, 0)
 
 
-def test_the_complete_set_drops_unused_templates_and_changes_keep_some():
+def test_the_complete_set_drops_unused_templates_but_for_those_that_it_brings():
     state = a_state()
-    templates = tuple(a_template(version) for version in range(TEMPLATES_KEPT_UNUSED + 10))
-    step(state, assigned(an_assignment(version=3), templates=templates), NOW)
+    step(state, assigned(templates=(a_template(1), a_template(2))), NOW)
+    assert list(state.templates) == [(SERVICE, 1), (SERVICE, 2)]
+    step(state, assigned(templates=(a_template(3),)), NOW)
     assert list(state.templates) == [(SERVICE, 3)]
+
+
+def test_changes_keep_some_unused_templates_the_newest_of_them():
+    state = a_state()
+    step(state, assigned(an_assignment(version=3), templates=(a_template(3),)), NOW)
+    templates = tuple(a_template(version) for version in range(TEMPLATES_KEPT_UNUSED + 10))
     step(state, assigned(sequence=2, is_complete=False, templates=templates), NOW)
     assert len(state.templates) == TEMPLATES_KEPT_UNUSED + 1
-    assert (SERVICE, 3) in state.templates
+    assert {(SERVICE, 3), templates[-1].key} <= set(state.templates)
 
 
 def test_credentials_that_arrive_let_a_denied_pull_try_at_once():
