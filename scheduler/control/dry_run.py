@@ -78,7 +78,9 @@ def _placement_lines(state: LeaderState, demand: Demand, count: int) -> list[str
         return ["place no task: 0 replicas"]
     tried = min(count, _PREVIEW_MAX)
     by_node, waiting, why = preview(state, demand, tried)
-    lines = [f"place {_times(tried - waiting, 'task')}{_on_nodes(state, by_node)}"]
+    lines = []
+    if by_node:
+        lines.append(f"place {_times(tried - waiting, 'task')}{_on_nodes(state, by_node)}")
     if waiting:
         lines.append(f"{_times(waiting, 'task')} would wait: {why}")
     if tried < count:
