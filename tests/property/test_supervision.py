@@ -1,6 +1,6 @@
 """Whatever happens in whatever order, supervision keeps its promises and converges in the end.
 
-A state machine over the real core (tests.unit.scheduler.core.world): users, nodes and leaders do what
+A state machine over the real core (tests.unit.scheduler.core.world): users, nodes, leaders do what
 they like; after each step the invariants hold, and at the end, when all is healed, every service is
 as its user wants it.
 """
