@@ -22,7 +22,7 @@ from berth.model.defaults import STOP_MARGIN_S, effective_stop_grace_s
 from berth.model.instant import NEVER, Instant, after
 from berth.model.task import FinishedTask, Task, TaskState
 from scheduler.core.history import finished_from
-from scheduler.core.restart import GiveUp, plan_restart
+from scheduler.core.restart import GiveUp, Restart, plan_restart
 from scheduler.core.service_record import ServiceRecord
 from scheduler.core.state import Now
 
@@ -124,6 +124,7 @@ def plan_slot(view: SlotView, now: Now) -> SlotPlan:
             actions.append(Finish(task))
             policy = view.record.templates[task.template_version].task.restart
             history.append(finished_from(task, history, policy))
+    history.sort(key=lambda entry: entry.attempt)  # An earlier attempt may end after a later one.
     if not view.is_wanted:
         return _plan_closing(actions, live)
     wanted: list[Task] = []
@@ -161,12 +162,15 @@ def _gate(view: SlotView, stopping: Sequence[Task], now: Now) -> Instant:
     """Return when a successor may start at the latest: its predecessors must have stopped.
 
     A task that is told to stop gets its grace and a margin; then, or when its node is lost, nobody
-    waits for it any longer. `now` or earlier means that the gate is open.
+    waits for it any longer. `now` or earlier means that the gate is open. For a fenced service no
+    time is long enough: only its end, or the loss of its node with the fence's delay, counts.
     """
     gate = now.instant
     for task in stopping:
         if view.fate(task) is Fate.LOST:
             continue
+        if view.record.is_fenced:
+            return NEVER
         container = view.record.templates[task.template_version].task.container
         since = now.instant if task.stop_since is None else task.stop_since
         gate = max(gate, after(since, effective_stop_grace_s(container) + STOP_MARGIN_S))
@@ -257,6 +261,10 @@ class _Draft:
         return self._plan(Phase.REPLACING)
 
     def _plan_single(self, task: Task) -> SlotPlan:
+        if task.desired == TaskState.READY and isinstance(self._restart_of(task), GiveUp):
+            # It was to take over from one that meanwhile ended for good.
+            self._end(task, "the restart policy allows no other attempt")
+            return self._plan(Phase.ENDED)
         wake_at = self._promote(task)
         if task.observed == TaskState.RUNNING:
             since = task.running_since if task.running_since is not None else self.now.instant
@@ -271,14 +279,17 @@ class _Draft:
         if task.desired != TaskState.READY:
             return NEVER
         due = self.gate
-        policy = self.view.record.templates[task.template_version].task.restart
-        restart = plan_restart(self.history, policy, task.template_version, self.now.timestamp)
+        restart = self._restart_of(task)
         if not isinstance(restart, GiveUp):
             due = max(due, after(self.now.instant, restart.wait_s))
         if due > self.now.instant:
             return due
         self.actions.append(SetDesired(task, TaskState.RUNNING, ""))
         return NEVER
+
+    def _restart_of(self, task: Task) -> Restart | GiveUp:
+        policy = self.view.record.templates[task.template_version].task.restart
+        return plan_restart(self.history, policy, task.template_version, self.now.timestamp)
 
     def _plan(self, phase: Phase, wake_at: Instant = NEVER) -> SlotPlan:
         return SlotPlan(tuple(self.actions), phase, wake_at)

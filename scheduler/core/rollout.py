@@ -65,7 +65,8 @@ def active_policy(record: ServiceRecord) -> EffectiveUpdate:
     """Return the policy that holds now: the rollback's while one is under way."""
     status = record.update_status
     is_rollback = status is not None and status.state.is_rollback
-    return effective_update(record.spec.rollback if is_rollback else record.spec.update)
+    policy = effective_update(record.spec.rollback if is_rollback else record.spec.update)
+    return replace(policy, order=UpdateOrder.STOP_FIRST) if record.is_fenced else policy
 
 
 def settle_s(record: ServiceRecord) -> float:
@@ -82,9 +83,11 @@ def plan_rollout(view: RolloutView, now: Now) -> RolloutPlan:
     status = record.update_status
     if status is not None and status.state.is_paused:
         return RolloutPlan(tuple(draft.begin), None, draft.wake_at)
-    if view.outdated and (status is None or not status.state.is_active):
+    # A change that needs no rollout of its own may come while one is at work on its last slots.
+    to_do = view.outdated | (view.begun & view.replacing)
+    if to_do and (status is None or not status.state.is_active):
         status = UpdateStatus(
-            UpdateState.UPDATING, "update in progress", now.timestamp, None, len(view.outdated)
+            UpdateState.UPDATING, "update in progress", now.timestamp, None, len(to_do)
         )
         record = replace(record, update_status=status)
     elif status is not None and status.state.is_active and not status.slots_total:
@@ -144,6 +147,8 @@ def _begin_leaving(view: RolloutView, now: Now, draft: _Draft) -> None:
     asked = view.record.spec.update.order if view.record.spec.update else None
     # A drain must not cost strength; only a service that says stop-first may go below it.
     order = asked or UpdateOrder.START_FIRST
+    if view.record.is_fenced:
+        order = UpdateOrder.STOP_FIRST
     # One at a time at least; what is being replaced already counts, whyever it is.
     room = (policy.parallelism or len(view.leaving)) - len(view.replacing)
     for slot in sorted(view.leaving, key=str_or_number):

