@@ -209,7 +209,7 @@ class AgentState:
     tasks: dict[TaskId, LocalTask] = field(default_factory=dict)
     strays: dict[TaskId, SeenContainer] = field(default_factory=dict)
     """Containers of ours whose task nobody has told us of; judged by the first complete set."""
-    waiting: dict[TaskId, None] = field(default_factory=dict)
+    waiting: dict[TaskId, Lane] = field(default_factory=dict)
     """Tasks whose next call found its lane full, oldest first."""
     in_flight: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(Lane, 0))
     last_call_id: int = 0
