@@ -13,6 +13,7 @@ from berth.model.ids import NodeId, ServiceId, TaskId
 from berth.model.registry_auth import RegistryAuth
 from berth.model.service import ContainerSpec, RestartCondition, RestartPolicy, TaskSpec
 from berth.model.task import TaskState
+from berth.v1 import dispatcher_pb2 as pb
 from nodeagent.agent import Agent, AgentOptions
 from nodeagent.core.messages import TaskAssignment, TaskTemplate
 from nodeagent.runtime.port import ContainerState, Health
@@ -510,6 +511,26 @@ async def test_a_pull_that_needs_credentials_waits_for_the_leader_after_a_restar
         bench.link.assign(a_task(1), templates=(private,), is_complete=True)
         await bench.told("task1", TaskState.RUNNING)
         assert bench.host.running_tasks()[0].task.credentials.username == "u"
+
+
+@virtually
+async def test_logs_are_answered_beside_the_session_until_they_are_cancelled():
+    bench = Bench()
+    async with bench.agent():
+        await bench.joined()
+        bench.link.assign(a_task(1), templates=(a_template(),), is_complete=True)
+        await bench.told("task1", TaskState.RUNNING)
+        ask = pb.LogRequest(request_id="r1", task_ids=["task1"], follow=True, tail=-1, stdout=True)
+        bench.link.stream.say(pb.SchedulerMessage(epoch=7, log_request=ask))
+        await bench.clock.sleep(2)
+        lines = [line.data for chunk in bench.link.published for line in chunk.lines]
+        assert lines == [b"task task1 started"]
+        ask.cancel = True
+        bench.link.stream.say(pb.SchedulerMessage(epoch=7, log_request=ask))
+        await bench.clock.sleep(1)
+        bench.host.exit_now(TaskId("task1"), 0)
+        await bench.told("task1", TaskState.COMPLETE)
+        assert not any(chunk.done for chunk in bench.link.published)
 
 
 @virtually
