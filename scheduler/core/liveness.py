@@ -4,8 +4,10 @@ Duty: turn messages, broken streams and silence into READY, DISCONNECTED, DOWN, 
 node. Not here: storing the verdict and replacing tasks (scheduler.core.membership).
 
 A broken stream is not a lost node: the agent may be restarting, or its path may have changed. A
-node is lost `lost_after_s` after it was last heard; a stream that the peer closed proves that it
-was alive at that moment. An agent that says goodbye is given `agent_restart_grace_s`. When the
+node is lost `lost_after_s` after it was last heard; that a stream ended puts nothing off, since a
+dead machine's stream ends too, once its PINGs are not answered. Where heartbeats are so rare that
+the patience is longer, a broken stream shortens it to `lost_after_s`. An agent that says goodbye is
+given `agent_restart_grace_s`. When the
 leader itself was not running for a while (a long pause), every deadline moves by as much: its own
 sleep proves nothing about others.
 
@@ -80,7 +82,12 @@ def heard(node: NodeLiveness, session: SessionId, now: Instant, patience: float)
 
 
 def disconnected(
-    node: NodeLiveness, session: SessionId, now: Instant, allowance_s: float
+    node: NodeLiveness,
+    session: SessionId,
+    now: Instant,
+    allowance_s: float,
+    *,
+    said_goodbye: bool = False,
 ) -> NodeLiveness:
     """Fold in the end of a session's stream.
 
@@ -88,11 +95,14 @@ def disconnected(
         node: as it is.
         session: whose stream ended; one of an earlier session changes nothing.
         now: the end of the stream.
-        allowance_s: how long it may take to come back, from when it was last surely alive.
+        allowance_s: how long it may take to come back.
+        said_goodbye: whether the agent ended it, and so lived at that moment.
     """
     if node.session != session:
         return node
     deadline = after(now, allowance_s)
+    if not said_goodbye:
+        deadline = min(deadline, node.deadline)
     return replace(node, state=NodeState.DISCONNECTED, session=None, deadline=deadline)
 
 

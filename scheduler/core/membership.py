@@ -110,7 +110,9 @@ def leave(
     settings = state.cluster.settings
     allowance_s = settings.agent_restart_grace_s if is_planned else 0.0
     allowance_s = max(allowance_s, settings.lost_after_s)
-    state.liveness[node] = liveness.disconnected(known, session, now.instant, allowance_s)
+    state.liveness[node] = liveness.disconnected(
+        known, session, now.instant, allowance_s, said_goodbye=is_planned
+    )
     message = "the agent is restarting" if is_planned else "the agent's connection broke"
     changed = replace(state.nodes[node], state=NodeState.DISCONNECTED, message=message)
     put_node(state, changed, now, save=False)
