@@ -1,0 +1,64 @@
+"""Simulated nodes: real agents over real gRPC, one connection each, with an instant runtime.
+
+`python -m bench.agents --scheduler HOST:PORT --first 0 --count 250`
+"""
+
+import argparse
+import asyncio
+import gc
+
+import structlog
+from nodeagent.link.grpc_link import GrpcLink
+
+from bench.instant_runtime import InstantRuntime
+from berth.clock import SystemClock
+from berth.entropy import SystemEntropy
+from berth.model.ids import NodeId
+from nodeagent.agent import Agent, AgentOptions
+from nodeagent.journal import JournalRecord
+
+
+class NoJournal:
+    """These agents are never restarted."""
+
+    def load(self) -> JournalRecord | None:
+        return None
+
+    async def save(self, record: JournalRecord) -> None:
+        return None
+
+
+async def run(schedulers: tuple[str, ...], first: int, count: int, start_s: float) -> None:
+    clock, entropy = SystemClock(), SystemEntropy()
+    async with asyncio.TaskGroup() as group:
+        for number in range(first, first + count):
+            node = NodeId(f"sim-{number:05d}")
+            link = GrpcLink(tls=None)
+            agent = Agent(
+                AgentOptions(node, schedulers),
+                clock=clock,
+                entropy=entropy,
+                runtime=InstantRuntime(node, start_s),
+                link=link,
+                publisher=link,
+                journal=NoJournal(),
+            )
+            group.create_task(agent.run())
+            if number % 20 == 0:
+                await asyncio.sleep(0.02)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scheduler", required=True)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--start-s", type=float, default=0.0)
+    args = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    gc.set_threshold(100_000, 50, 50)
+    asyncio.run(run(tuple(args.scheduler.split(",")), args.first, args.count, args.start_s))
+
+
+if __name__ == "__main__":
+    main()
