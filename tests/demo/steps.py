@@ -239,7 +239,8 @@ class Demo:
 
     def _check_images(self, image: ImageReference) -> None:
         used = Counter(each["Config"]["Image"] for _, each in self._cluster.containers(_SERVICE))
-        _claim(set(used) == {image.pinned}, f"containers run {dict(used)}, not {image.pinned}")
+        pinned = f"{image}@{image.digest}"
+        _claim(set(used) == {pinned}, f"containers run {dict(used)}, not {pinned}")
 
     def _check_untouched(self, before: dict[str, str]) -> None:
         now = self._cluster.container_starts(_SERVICE)
