@@ -10,7 +10,6 @@ Invariants (tests/unit/scheduler/control/test_forward.py):
 - A call is forwarded once at most: a scheduler that does not lead refuses a forwarded one.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Final, Protocol, TypeVar
@@ -38,6 +37,7 @@ HOPS_KEY: Final = "berth-hops"
 LEADER_WAIT_S: Final = 10.0
 _CONNECT_WAIT_S: Final = 2.0
 _PAUSE_S: Final = 0.1
+_CONNECT_PAUSE_S_MIN: Final = 0.005
 _CHANNELS_MAX: Final = 8
 
 READS: Final = frozenset(
@@ -180,11 +180,15 @@ class Forwarder:
                 oldest = next(iter(self._channels))
                 await self._channels.pop(oldest).close(None)
             channel = self._channels.setdefault(address, self._open_channel(address))
-        try:
-            async with asyncio.timeout(max(min(left_s, _CONNECT_WAIT_S), 0.05)):
-                await channel.channel_ready()
-        except TimeoutError as error:
-            raise UnavailableError(f"the leader at {address} cannot be reached") from error
+        give_up_at = after(self._clock.instant(), min(left_s, _CONNECT_WAIT_S))
+        pause_s = _CONNECT_PAUSE_S_MIN
+        while channel.get_state(try_to_connect=True) is not grpc.ChannelConnectivity.READY:
+            current = self._directory.current
+            has_moved = current is None or current.address != address
+            if has_moved or self._clock.instant() >= give_up_at:
+                raise UnavailableError(f"the leader at {address} cannot be reached")
+            await self._clock.sleep(pause_s)
+            pause_s = min(2 * pause_s, _PAUSE_S)
         return channel
 
 

@@ -127,8 +127,15 @@ class Reading:
         leader: Leader,
         request: control_pb2.ServiceLogsRequest,
         new_id: Callable[[], str],
+        silence_s: float = SILENCE_S,
     ) -> None:
         """Find what is to be read.
+
+        Args:
+            leader: whose cluster it is.
+            request: of the user.
+            new_id: names requests to agents.
+            silence_s: how long a connected agent may say nothing.
 
         Raises:
             NotFoundError: no such service or task, or the task never had a container.
@@ -139,6 +146,7 @@ class Reading:
         self._leader = leader
         self._request = request
         self._new_id = new_id
+        self._silence_s = silence_s
         self._due: dict[TaskId, _Due] = {}
         self._known: set[TaskId] = set()
         self._last_ns: dict[TaskId, int] = {}
@@ -211,11 +219,11 @@ class Reading:
             return
         # Who follows a quiet task hears nothing; only that the agent took the ask is then known.
         is_quiet = self._request.follow and ask.has_answered
-        if is_quiet or ask.waits_for_room or now - ask.heard_at < SILENCE_S:
+        if is_quiet or ask.waits_for_room or now - ask.heard_at < self._silence_s:
             return
         self._send_cancel(ask)
-        why = f"{self._node_words(node)} has not answered for {SILENCE_S:g} s"
-        self._give_up(ask, why, after(now, SILENCE_S))
+        why = f"{self._node_words(node)} has not answered for {self._silence_s:g} s"
+        self._give_up(ask, why, after(now, self._silence_s))
 
     def _give_up(self, ask: Ask, why: str, not_before: Instant = START) -> None:
         ask.is_done = True

@@ -17,7 +17,7 @@ from berth.model.instant import after
 from berth.v1 import control_pb2, streams_pb2, streams_pb2_grpc
 from berth.wire.tls import Role, peer_identity
 from scheduler.control.forward import LeaderDirectory
-from scheduler.control.log_reading import Ask, Reading
+from scheduler.control.log_reading import SILENCE_S, Ask, Reading
 from scheduler.leader import Leader
 
 LOOK_PERIOD_S: Final = 0.5
@@ -29,10 +29,18 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class LogRelay:
     """All readings of logs of this process."""
 
-    def __init__(self, directory: LeaderDirectory, clock: Clock, entropy: Entropy) -> None:
+    def __init__(
+        self,
+        directory: LeaderDirectory,
+        clock: Clock,
+        entropy: Entropy,
+        *,
+        silence_s: float = SILENCE_S,
+    ) -> None:
         self._directory = directory
         self._clock = clock
         self._entropy = entropy
+        self._silence_s = silence_s
         self._readings: set[Reading] = set()
 
     async def stream(
@@ -49,7 +57,7 @@ class LogRelay:
         """
         if not (request.stdout or request.stderr):
             raise InvalidRequestError("no output is asked for: ask for stdout, stderr or both")
-        reading = Reading(leader, request, self._entropy.new_id)
+        reading = Reading(leader, request, self._entropy.new_id, self._silence_s)
         self._readings.add(reading)
         try:
             next_look = self._clock.instant()
@@ -110,10 +118,9 @@ class StreamsService(streams_pb2_grpc.StreamsServicer):
                     ask = self._relay.find(chunk.request_id)
                 if ask is None or not await self._relay.take(ask, chunk):
                     return streams_pb2.PublishSummary()
-            if ask is not None:
-                ask.reading.finish(ask)
             return streams_pb2.PublishSummary()
         finally:
+            # gRPC ends a cancelled stream like a finished one: only `done` is a good end.
             if ask is not None:
                 self._relay.break_off(ask)
 

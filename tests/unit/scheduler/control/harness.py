@@ -199,14 +199,16 @@ class Scheduler:
 
 
 @asynccontextmanager
-async def serving(name: str, *, leader_wait_s: float = 5.0) -> AsyncIterator[Scheduler]:
+async def serving(
+    name: str, *, leader_wait_s: float = 5.0, silence_s: float = 5.0
+) -> AsyncIterator[Scheduler]:
     """Serve the control API and the agents' log streams on a free port."""
     clock = SystemClock()
     server = make_server(interceptors=[BerthErrorInterceptor()])
     address = f"127.0.0.1:{bind(server, '127.0.0.1:0', None)}"
     directory = Directory(name, address)
     registry = FakeRegistry()
-    relay = LogRelay(directory, clock, SeededEntropy(name))
+    relay = LogRelay(directory, clock, SeededEntropy(name), silence_s=silence_s)
     health = StoreHealth(StoreState.OK, clock.timestamp())
     service = ControlService(
         directory,
