@@ -256,7 +256,7 @@ class Leader:
         templates: list[types_pb2.TaskTemplate] = []
         for task in tasks:
             assignments.append(assignment_of(task))
-            key = template_key(task)
+            key = template_key(self.state.services[task.service_id].record, task)
             if key not in session.outbox.seen_templates:
                 session.outbox.seen_templates.add(key)
                 templates.append(self._template(task))

@@ -140,12 +140,14 @@ def _put_new_spec(
     state: LeaderState, service: ServiceState, record: ServiceRecord
 ) -> ServiceRecord:
     if record.template_version != service.record.template_version:
-        service.begun.clear()
-        service.failed.clear()
+        service.forget_rollout()
         service.failures_by_node.clear()
         state.table.clear_penalties(record.id)
-    placement_changed = record.spec.task.placement != service.record.spec.task.placement
+    before = service.record
+    placement_changed = record.spec.task.placement != before.spec.task.placement
     state.put_service(record)
+    if (record.spec.labels, record.sealed_auth) != (before.spec.labels, before.sealed_auth):
+        state.tell_again(service)
     if placement_changed:
         nodes = {
             task.node_id

@@ -118,6 +118,11 @@ class ServiceState:
         """Return the slots that stand at `phase`."""
         return self.slots_by_phase.get(phase, set())
 
+    def forget_rollout(self) -> None:
+        """Begin another rollout: of the last one only the slots still at work on count."""
+        self.begun &= self.in_phase("replacing")
+        self.failed.clear()
+
     def next_attempt(self, slot: SlotKey) -> int:
         """Return the attempt that the next task of `slot` shall have."""
         used = self.record.attempt_floor
@@ -402,6 +407,13 @@ class LeaderState:
             self.unsaved.placements[task.node_id] = None
             self.untold.get(task.node_id, {}).pop(task.id, None)
             self.forgotten.setdefault(task.node_id, []).append(task.id)
+
+    def tell_again(self, service: ServiceState) -> None:
+        """Have every node of the service told again: what goes with its template has changed."""
+        for tasks in service.slots.values():
+            for task in tasks:
+                if task.node_id is not None:
+                    self.untold.setdefault(task.node_id, {})[task.id] = task
 
     def _tell(self, task: Task) -> None:
         task.encoded = b""

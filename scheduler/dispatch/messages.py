@@ -8,6 +8,10 @@ from berth.wire.convert import write_proto
 from scheduler.core.service_record import ServiceRecord
 
 
+TemplateKey = tuple[ServiceId, int, int]
+"""Service, template version, spec version."""
+
+
 def assignment_of(task: Task) -> types_pb2.TaskAssignment:
     """Return what a node must know of one of its tasks, as it is now."""
     message = types_pb2.TaskAssignment(
@@ -48,6 +52,10 @@ def template_of(
     return message
 
 
-def template_key(task: Task) -> tuple[ServiceId, int]:
-    """Return by what a session remembers that it was sent a task's template."""
-    return task.service_id, task.template_version
+def template_key(record: ServiceRecord, task: Task) -> TemplateKey:
+    """Return by what a session remembers that it was sent a task's template.
+
+    The spec's version is in it, because labels and credentials go with the template and may change
+    without it.
+    """
+    return task.service_id, task.template_version, record.version

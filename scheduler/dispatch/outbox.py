@@ -6,9 +6,10 @@ Duty: gather assignments and turn them into the next message. Not here: when a m
 
 import asyncio
 
-from berth.model.ids import Epoch, NodeId, Revision, ServiceId
+from berth.model.ids import Epoch, NodeId, Revision
 from berth.v1 import dispatcher_pb2 as pb
 from berth.v1 import types_pb2
+from scheduler.dispatch.messages import TemplateKey
 
 
 class Outbox:
@@ -26,7 +27,7 @@ class Outbox:
         self._is_complete = False
         self._has_assignments = False
         self._sequence = 0
-        self.seen_templates: set[tuple[ServiceId, int]] = set()
+        self.seen_templates: set[TemplateKey] = set()
         """Templates that are sent or waiting; the leader consults it when it prepares a message."""
         self.is_closed = False
 

@@ -472,3 +472,10 @@ def test_what_fails_while_prepared_waits_for_its_delay_before_it_is_prepared_aga
     assert [f.attempt for f in world.service().history[1]] == [1]
     world.pass_time(2)
     assert [f.attempt for f in world.service().history[1]] == [1, 2]
+
+
+def test_changed_labels_are_told_to_the_nodes_since_the_fence_is_one(world):
+    world.create(a_spec(replicas=3))
+    world.settle()
+    world.update("web", a_spec(replicas=3, labels={"berth.fence": "after:30s"}))
+    assert set(world.state.untold) == {"n1", "n2", "n3"}
