@@ -218,8 +218,14 @@ def _note_end(state: LeaderState, service: ServiceState, finished: FinishedTask,
 def _supervise_rollout(state: LeaderState, service: ServiceState, now: Now, wake: Waker) -> None:
     status = service.record.update_status
     if service.is_fresh and status is not None and status.state.is_active:
-        # What an earlier leader had begun is what is not settled yet.
-        service.begun |= service.in_phase(Phase.YOUNG) | service.in_phase(Phase.REPLACING)
+        # What an earlier leader had begun is what is not settled yet. What waits for a place was
+        # made anew just now: it may wait for ever, and must not hold the rollout up.
+        placed = {
+            slot
+            for slot in service.in_phase(Phase.YOUNG)
+            if any(task.node_id is not None for task in service.slots.get(slot, ()))
+        }
+        service.begun |= placed | service.in_phase(Phase.REPLACING)
         service.failed |= {
             slot
             for slot in service.begun
@@ -258,8 +264,7 @@ def _adopt_record(state: LeaderState, service: ServiceState, record: ServiceReco
     has_new_spec = record.version != service.record.version
     if before is None or before.state is not after_it.state:
         if after_it.state.is_active and before is not None and before.state.is_active:
-            service.begun.clear()
-            service.failed.clear()
+            service.forget_rollout()
         if not after_it.state.is_active:
             service.begun.clear()
             service.failed.clear()

@@ -219,6 +219,8 @@ class SimMachine:
     process: Process | None = None
     agent: Agent | None = None
     starts: int = 0
+    removed_at: float = -1000.0
+    """When its node was removed from the cluster by force: then nobody knows what runs there."""
     impaired_at: float = 0.0
     """When its agent or Engine was last not fully at work, or its network not whole."""
 

@@ -102,9 +102,9 @@ class ContainerChecks:
         assert fence_s is not None
         grace_s = other.task.container.stop_grace_s
         needed_s = replace_after_s(fence_s, 10.0 if grace_s is None else grace_s) + 20.0
-        impaired_at = self._agent_impaired_at.get(machine.name, 0.0)
+        impaired_at = max(self._agent_impaired_at.get(machine.name, 0.0), machine.removed_at)
         if self._cluster.loop.time() - impaired_at < needed_s:
-            return  # An agent that does not run, or has no Engine, fences nothing.
+            return  # It did not run, had no Engine, or its node was removed: it fences nothing.
         self._history.check(
             running.state is not ContainerState.RUNNING,
             "a fenced service never runs two tasks of a slot",

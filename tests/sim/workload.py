@@ -231,13 +231,15 @@ class Users:
         await self._ask(f"node {name} zone={zone}", update)
 
     async def _remove_node(self) -> None:
-        name = self._rng.choice(self._cluster.machines).name
+        machine = self._rng.choice(self._cluster.machines)
+        name = machine.name
         force = self._rng.random() < 0.2
 
         def remove(state: LeaderState, now: Now) -> None:
             leader = self._leader_of(state)
             node = commands.find_node(state, name)
             commands.remove_node(state, node, now, force=force)
+            machine.removed_at = self._cluster.loop.time()
             if leader is not None:
                 leader.desk.expel(node.id)
 
