@@ -23,6 +23,7 @@ from scheduler.control.lookup import TaskRef, slot_key
 from scheduler.control.rollout_words import rollout_lines
 from scheduler.control.views import TaskViewer, node_name, task_name
 from scheduler.core.placement.explain import Explanation, explain
+from scheduler.core.placement.filters import FilterKind, Reason
 from scheduler.core.reconcile import Phase
 from scheduler.core.restart import GiveUp, plan_restart
 from scheduler.core.state import LeaderState, Now, ServiceState, SlotKey, slot_of
@@ -63,11 +64,22 @@ def explain_subject(
 def _add_filters(answer: pb.ExplainResponse, found: Explanation) -> None:
     for finding in found.findings:
         answer.filters.add(
-            name=f"{finding.reason.kind.value}: {finding.reason.words}",
+            name=_filter_name(finding.reason),
             words=f"{finding}; {finding.counterfactual()}" if finding.admits else str(finding),
             forbids_alone=finding.forbids,
             admits_if_dropped=finding.admits,
         )
+
+
+def _filter_name(reason: Reason) -> str:
+    if reason.kind in _NAMED_BY_KIND:
+        return reason.kind.value
+    return reason.words.removesuffix(" not met")
+
+
+_NAMED_BY_KIND: Final = frozenset(
+    {FilterKind.CPU, FilterKind.MEMORY, FilterKind.PLATFORM, FilterKind.MAX_PER_NODE}
+)
 
 
 def _add_task(
@@ -81,15 +93,17 @@ def _add_task(
     else:
         entry.task.CopyFrom(viewer.finished(ref.service, task))
         entry.summary = finished_summary(state, ref.service, task, now)
+    entry.story.append(f"{to_text(task.created_at)} created")
     entry.story.extend(story_of(ref.service, ref.slot, task.attempt))
-    if not entry.story:
-        entry.story.append("this leader has seen nothing happen to it since it began to lead")
 
 
 def story_of(service: ServiceState, slot: SlotKey, attempt: int) -> list[str]:
-    """Return what this leader saw happen to one attempt at a slot, oldest first."""
+    """Return what this leader saw happen to one attempt at a slot, oldest first.
+
+    What happened under an earlier leader is not in it.
+    """
     return [
-        f"{to_text(at)} {words}"
+        f"{to_text(at)} {words.removesuffix(': ')}"
         for at, where, number, words in service.story
         if where == slot and number == attempt
     ]
@@ -148,7 +162,7 @@ def live_summary(
     if task.node_id is None:
         message, error = viewer.why_waiting(service, task)
         held = _held_back(state, service, task, now)
-        words = f"{name} {message}" + (f": {error}" if error else "")
+        words = f"{name} waits: {error}" if error else f"{name} {message}"
         return f"{words}; {held}" if held else words
     node = state.nodes[task.node_id]
     age = duration_text(_whole(now.instant - task.observed_since))
