@@ -121,6 +121,14 @@ def test_credit_is_what_the_leaving_task_occupies(demand, counted, fits):
     assert (not list(reasons_at(table, 0, demand, Credit(leaving, counted)))) is fits
 
 
+def test_credit_of_one_service_is_no_slot_of_another():
+    table = table_with_one_occupied()
+    table.occupy(N1, a_demand(service="db"))
+    leaving = Credit(a_demand(service="db"))
+    reasons = reasons_at(table, 0, a_demand(max_per_node=1), leaving)
+    assert [reason.kind for reason in reasons] == [FilterKind.MAX_PER_NODE]
+
+
 def test_nodes_that_tell_no_log_plugins_are_trusted():
     assert candidates(a_table(a_node()), a_demand(log_driver="gelf")) == 1
 
