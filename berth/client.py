@@ -119,6 +119,7 @@ class ControlClient:
         registry_auth: RegistryAuth | None = None,
         registry_auth_from: str = "",
         no_resolve_image: bool = False,
+        resolve_image: bool = False,
         dry_run: bool = False,
     ) -> UpdatedService:
         """Replace a service's spec.
@@ -130,6 +131,7 @@ class ControlClient:
             registry_auth: credentials for the image; None keeps those that are stored.
             registry_auth_from: whose stored ones: "", "spec" or "previous-spec".
             no_resolve_image: leave the image's tag as it is.
+            resolve_image: ask the registry what the tag means now, though its text is the same.
             dry_run: only validate and plan.
 
         Raises:
@@ -141,6 +143,7 @@ class ControlClient:
             spec=to_proto(spec),
             registry_auth_from=registry_auth_from,
             no_resolve_image=no_resolve_image,
+            resolve_image=resolve_image,
             dry_run=dry_run,
         )
         if registry_auth is not None:

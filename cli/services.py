@@ -164,8 +164,9 @@ def update(
             spec,
             version=view.version,
             registry_auth=auth,
-            # As Docker's client does: a pinned image is looked up again only when it is named.
+            # As Docker's client does: the image is looked up anew when, and only when, it is named.
             no_resolve_image=no_resolve_image or "image" not in given,
+            resolve_image="image" in given and not no_resolve_image,
             dry_run=dry_run,
         )
         _print_warnings(shell, updated.warnings)

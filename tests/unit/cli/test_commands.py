@@ -106,9 +106,11 @@ def test_update_changes_the_newest_spec_and_names_its_version(berth: Line) -> No
     assert answer.lines == ["web"]
     request = last_call(berth, "UpdateService")
     assert (request.version, request.no_resolve_image) == (1, True)
+    assert not request.resolve_image
     assert berth.control.spec_of("web").task.container.env == ("B=2",)
     berth("service", "update", "-d", "--image", "nginx", "web")
-    assert last_call(berth, "UpdateService").no_resolve_image is False
+    request = last_call(berth, "UpdateService")
+    assert (request.no_resolve_image, request.resolve_image) == (False, True), "its tag may move"
 
 
 def test_a_dry_run_shows_the_plan_and_changes_nothing(berth: Line) -> None:
