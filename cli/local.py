@@ -20,7 +20,8 @@ from berth.errors import BerthError
 from cli.local_cluster import LocalRunner, UpResult
 from cli.local_context import drop_context, take_context
 from cli.local_plan import UpSettings
-from cli.local_record import Folders
+from cli.local_processes import is_running
+from cli.local_record import Folders, load_record
 
 _INTERRUPTED = 130
 
@@ -144,7 +145,8 @@ def up(
         except BerthError as error:
             raise click.ClickException(error.message) from error
         except KeyboardInterrupt:
-            console.print("interrupted; nothing was left behind")
+            is_up = any(map(is_running, load_record(folders).processes.values()))
+            console.print(f"interrupted; {'`berth down` ends it' if is_up else 'nothing is left'}")
             sys.exit(_INTERRUPTED)
 
 

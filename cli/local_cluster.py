@@ -30,6 +30,7 @@ from cli.local_record import (
     ProcessRecord,
     load_record,
     locked,
+    remove_lock,
     save_record,
 )
 
@@ -109,7 +110,8 @@ class LocalRunner:
                 self._start_all(settings)
                 return self._wait_up(was_up=False)
             except BaseException:  # Ctrl-C too: nothing half started may stay.
-                self._narrator.warn("ending what was started")
+                if self._cluster.processes:
+                    self._narrator.warn("ending what was started")
                 self._end_all()
                 raise
 
@@ -324,6 +326,7 @@ class LocalRunner:
                 f"{label}"
             )
             return
+        cluster.docker_url = ""  # Nothing of the cluster is there any more.
         if removed:
             self._narrator.done(f"removed {removed} container{'s' * (removed != 1)}")
 
@@ -335,6 +338,7 @@ class LocalRunner:
         shutil.rmtree(folders.work_dir / "agents", ignore_errors=True)
         for file in (folders.key_file, folders.record):
             file.unlink(missing_ok=True)
+        remove_lock(folders)
         self._narrator.done(f"removed the cluster's state from {folders.work_dir}")
 
     def _processes(self) -> list[ProcessRecord]:

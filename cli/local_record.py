@@ -128,6 +128,13 @@ def locked(folders: Folders) -> Iterator[None]:
         yield
 
 
+def remove_lock(folders: Folders) -> None:
+    """Remove the lock's file, and the work folder if nothing else is in it; for its holder."""
+    (folders.work_dir / _LOCK_NAME).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # The user keeps something of his own there.
+        folders.work_dir.rmdir()
+
+
 def load_record(folders: Folders) -> LocalCluster:
     """Return what is written down; an empty record where nothing is.
 
