@@ -209,8 +209,12 @@ class AgentState:
     tasks: dict[TaskId, LocalTask] = field(default_factory=dict)
     strays: dict[TaskId, SeenContainer] = field(default_factory=dict)
     """Containers of ours whose task nobody has told us of; judged by the first complete set."""
-    waiting: dict[TaskId, Lane] = field(default_factory=dict)
-    """Tasks whose next call found its lane full, oldest first."""
+    waiting: dict[Lane, dict[TaskId, None]] = field(
+        default_factory=lambda: {lane: {} for lane in Lane}
+    )
+    """By lane, the tasks whose next call found it full, oldest first."""
+    timers: dict[TaskId, Instant] = field(default_factory=dict)
+    """When a task has something to do next, for the few that wait for a time."""
     in_flight: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(Lane, 0))
     last_call_id: int = 0
     list_call_id: int = 0
@@ -266,4 +270,5 @@ class AgentState:
             assert counted[lane] <= self.limits.of(lane), f"{lane}: {counted[lane]} calls"
         assert (self.cut_at is None) == self.is_connected
         assert not (self.is_synced and self.strays)
-        assert all(task_id in self.tasks for task_id in self.waiting)
+        assert all(task_id in self.tasks for queue in self.waiting.values() for task_id in queue)
+        assert all(task_id in self.tasks for task_id in self.timers)

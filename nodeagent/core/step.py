@@ -10,7 +10,7 @@ alone.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 
 from berth.model.cluster import ClusterSettings
 from berth.model.ids import TaskId
@@ -278,9 +278,12 @@ def _advance(state: AgentState, touched: Iterable[TaskId], now: Instant) -> list
             if not task.is_surplus:
                 effects.append(ReportTask(task_id))
         if _is_done_with(task):
-            state.waiting.pop(task_id, None)
+            _leave_queues(state, task_id)
+            state.timers.pop(task_id, None)
             del state.tasks[task_id]
             is_journal_due = True
+        else:
+            _note_timer(state, task, now)
     if state.is_list_due and not state.list_call_id:
         state.is_list_due = False
         state.list_call_id = state.next_call_id()
@@ -292,13 +295,13 @@ def _advance(state: AgentState, touched: Iterable[TaskId], now: Instant) -> list
 
 
 def _next_in_lanes(state: AgentState) -> Iterator[TaskId]:
-    """Yield the tasks that waited for a lane in which there is room by the time it is their turn.
+    """Yield tasks that waited for a lane in which there is room by now, oldest first.
 
     With hundreds of tasks waiting, looking at each after each call made the agent quadratic.
     """
-    for task_id, lane in list(state.waiting.items()):
-        if state.in_flight[lane] < state.limits.of(lane):
-            yield task_id
+    for lane, queue in state.waiting.items():
+        room = state.limits.of(lane) - state.in_flight[lane]
+        yield from list(islice(queue, max(room, 0)))
 
 
 def _is_done_with(task: LocalTask) -> bool:
@@ -318,12 +321,12 @@ def _advance_one(state: AgentState, task: LocalTask, gate: Gate, now: Instant) -
         _end_call(state, task)
     settle(task, state.template_of(task), gate, now)
     call = next_call(task, gate, now)
-    state.waiting.pop(task.id, None)
+    _leave_queues(state, task.id)
     if call is None:
         return effects
     lane = LANE_OF[call]
     if state.in_flight[lane] >= state.limits.of(lane):
-        state.waiting[task.id] = lane
+        state.waiting[lane][task.id] = None
         return effects
     call_id = state.next_call_id()
     effect = effect_of(state, task, call, call_id)
@@ -332,6 +335,11 @@ def _advance_one(state: AgentState, task: LocalTask, gate: Gate, now: Instant) -
         state.in_flight[lane] += 1
         effects.append(effect)
     return effects
+
+
+def _leave_queues(state: AgentState, task_id: TaskId) -> None:
+    for queue in state.waiting.values():
+        queue.pop(task_id, None)
 
 
 def _fence_at(state: AgentState, task: LocalTask) -> Instant:
@@ -348,11 +356,20 @@ def _is_fence_due(state: AgentState, task: LocalTask, now: Instant) -> bool:
 
 def _next_wake(state: AgentState, gate: Gate, now: Instant) -> Instant:
     """Return the next instant after `now` at which something is due."""
-    due = [gate.alone_from]
-    for task in state.tasks.values():
-        due.append(task.retry_at)
-        if task.ended is not None and task.ended.restart_at is not None:
-            due.append(task.ended.restart_at)
-        if state.cut_at is not None:
-            due.append(_fence_at(state, task))
-    return min((instant for instant in due if instant > now), default=NEVER)
+    due = min((instant for instant in state.timers.values() if instant > now), default=NEVER)
+    return min(due, gate.alone_from) if gate.alone_from > now else due
+
+
+def _note_timer(state: AgentState, task: LocalTask, now: Instant) -> None:
+    """Keep when this task has something to do next; most have nothing."""
+    due = task.retry_at if task.retry_at > now else NEVER
+    if task.ended is not None and task.ended.restart_at is not None:
+        restart_at = task.ended.restart_at
+        due = min(due, restart_at) if restart_at > now else due
+    if state.cut_at is not None:
+        fence_at = _fence_at(state, task)
+        due = min(due, fence_at) if fence_at > now else due
+    if due < NEVER:
+        state.timers[task.id] = due
+    else:
+        state.timers.pop(task.id, None)

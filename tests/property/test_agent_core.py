@@ -365,7 +365,7 @@ class AgentMachine(RuleBasedStateMachine):
             self.now = Instant(max(self.state.wake_at, self.now))
             self.feed(Tick())
         assert not self.calls
-        assert not self.state.waiting
+        assert not any(self.state.waiting.values())
         for task_id, task in self.state.tasks.items():
             assert task_id in self.leader_tasks
             if task.desired > TaskState.COMPLETE:
