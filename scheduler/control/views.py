@@ -21,7 +21,7 @@ from scheduler.control.lookup import slot_key
 from scheduler.core.placement.explain import explain
 from scheduler.core.reconcile import Phase
 from scheduler.core.service_record import ServiceRecord
-from scheduler.core.state import LeaderState, Now, ServiceState, SlotKey
+from scheduler.core.state import LeaderState, Now, ServiceState, SlotKey, counts_as_running
 
 
 def running_on_lost_nodes(state: LeaderState) -> Counter[ServiceId]:
@@ -32,7 +32,7 @@ def running_on_lost_nodes(state: LeaderState) -> Counter[ServiceId]:
             counts.update(
                 task.service_id
                 for task in state.node_tasks.get(node.id, {}).values()
-                if task.observed == TaskState.RUNNING
+                if counts_as_running(task)
             )
     return counts
 

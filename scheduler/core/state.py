@@ -275,8 +275,7 @@ class LeaderState:
                 )
                 if task.granted:
                     self.table.adopt_generic(task.node_id, task.granted)
-                if task.observed == TaskState.RUNNING:
-                    service.running += 1
+                service.running += counts_as_running(task)
 
     def bind(
         self,
@@ -314,7 +313,9 @@ class LeaderState:
             return
         service = self.services[task.service_id]
         was_wanted = task.is_wanted
+        service.running -= counts_as_running(task)
         task.desired = desired
+        service.running += counts_as_running(task)
         if reason:
             task.reason = reason
         if desired > TaskState.COMPLETE:
@@ -342,16 +343,15 @@ class LeaderState:
             return False
         since = after(now.instant, -status.state_age_s)
         self._end_observed(task, status.state, since)
+        service = self.services[task.service_id]
+        service.running -= counts_as_running(task)
         task.observed = status.state
+        service.running += counts_as_running(task)
         task.observed_since = since
         task.observed_at = Timestamp(now.timestamp - status.state_age_s)
         if status.state >= TaskState.READY and status.state != TaskState.STARTING:
             self.mark_slot(task.service_id, slot_of(task))  # Nothing follows from the others.
-        service = self.services[task.service_id]
-        if before == TaskState.RUNNING:
-            service.running -= 1
         if status.state == TaskState.RUNNING:
-            service.running += 1
             task.running_since = since
         words = f"{status.state.name.lower()}: {status.error or status.message}"
         self.tell_story(service, task, now, words)
@@ -390,7 +390,7 @@ class LeaderState:
             self._raise_floor(service, task.attempt)
             if task.is_alive:
                 self._end_observed(task, TaskState.REMOVE, task.observed_since)
-                service.running -= task.observed == TaskState.RUNNING
+                service.running -= counts_as_running(task)
         self._unindex(service, task)
         self.mark_slot(task.service_id, slot_of(task))
 
@@ -484,12 +484,17 @@ class LeaderState:
             for slot, tasks in service.slots.items():
                 attempts = [task.attempt for task in tasks]
                 assert attempts == sorted(set(attempts)), f"{slot}: attempts {attempts}"
-                running += sum(task.observed == TaskState.RUNNING for task in tasks)
+                running += sum(counts_as_running(task) for task in tasks)
                 for task in tasks:
                     assert task.template_version in service.record.templates
             assert service.running == running
             waiting = {t.id for ts in service.slots.values() for t in ts if t.node_id is None}
             assert set(service.waiting) == waiting
+
+
+def counts_as_running(task: Task) -> bool:
+    """Return whether a task is one of the replicas that run: observed so, and still wanted."""
+    return task.observed == TaskState.RUNNING and task.is_wanted
 
 
 def slot_of(task: Task) -> SlotKey:

@@ -7,7 +7,6 @@ from berth.v1 import types_pb2
 from berth.wire.convert import write_proto
 from scheduler.core.service_record import ServiceRecord
 
-
 TemplateKey = tuple[ServiceId, int, int]
 """Service, template version, spec version."""
 
