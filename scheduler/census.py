@@ -24,7 +24,7 @@ from scheduler.core.reconcile import Phase
 from scheduler.core.service_record import UpdateState
 from scheduler.core.state import LeaderState, ServiceState
 
-SLICE: Final = 2000
+SLICE: Final = 1000
 """Tasks counted between two yields: well under a millisecond."""
 
 UNPLACED: Final = "not_placed_yet"
@@ -75,7 +75,7 @@ def take_census(state: LeaderState) -> Generator[None, None, Census]:
     """Count everything; yields about every `SLICE` tasks, returns the census."""
     census = Census()
     census.nodes.update(node.state.value for node in state.nodes.values())
-    counted = 0
+    by_state, counted = census.tasks, 0
     for service in list(state.services.values()):
         census.services[convergence(service).value] += 1
         status = service.record.update_status
@@ -85,10 +85,12 @@ def take_census(state: LeaderState) -> Generator[None, None, Census]:
             _count_waiting(state.table, service, census)
         digests: dict[int, str] = {}
         for tasks in list(service.slots.values()):
-            for task in tasks:
-                census.tasks[task.observed] += 1
-                if task.observed == TaskState.RUNNING:
-                    census.drifted += _is_drifted(service, task, digests)
+            for task in tasks:  # The only loop over all tasks: kept tight.
+                observed = task.observed
+                by_state[observed] += 1
+                if observed is TaskState.RUNNING and task.status is not None:
+                    pinned = _digest_of(service, task, digests)
+                    census.drifted += is_drifted(task, pinned) if pinned else 0
             counted += len(tasks)
             if counted >= SLICE:
                 counted = 0
@@ -157,13 +159,15 @@ def is_drifted(task: Task, pinned: str) -> bool:
     return bool(pinned and running and running != pinned)
 
 
-def _is_drifted(service: ServiceState, task: Task, digests: dict[int, str]) -> bool:
+def _digest_of(service: ServiceState, task: Task, digests: dict[int, str]) -> str:
+    """Return the digest that a task's template is pinned to, found once per template."""
     version = task.template_version
-    if version not in digests:
+    digest = digests.get(version)
+    if digest is None:
         template = service.record.templates.get(version)
         image = template.task.container.image if template is not None else ""
-        digests[version] = pinned_digest(image)
-    return is_drifted(task, digests[version])
+        digest = digests[version] = pinned_digest(image)
+    return digest
 
 
 def _count_waiting(table: NodeTable, service: ServiceState, census: Census) -> None:
