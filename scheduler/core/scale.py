@@ -41,22 +41,22 @@ def plan_scale(
     # Nodes empty one by one, so each closing changes the order; the fullest node gives first.
     on_node = dict(tasks_per_node)
     left = dict(held)
-    closing: list[int] = []
+    chosen_slots: list[int] = []
     by_worth = sorted(left, key=lambda slot: (_rank(left[slot]), -slot))
-    while len(closing) < surplus and by_worth:
+    while len(chosen_slots) < surplus and by_worth:
         if _rank(left[by_worth[0]]) == 0:
-            closing.append(by_worth.pop(0))
+            chosen_slots.append(by_worth.pop(0))
             continue
         fullest = max(on_node.values(), default=0)
         chosen = next(
             (slot for slot in by_worth if _load(left[slot], on_node) >= fullest), by_worth[0]
         )
         by_worth.remove(chosen)
-        closing.append(chosen)
+        chosen_slots.append(chosen)
         for task in left[chosen]:
             if task.node_id is not None:
                 on_node[task.node_id] -= 1
-    return ScalePlan(close_slots=tuple(closing))
+    return ScalePlan(close_slots=tuple(chosen_slots))
 
 
 def _rank(tasks: Sequence[Task]) -> int:

@@ -39,15 +39,10 @@ LONG_FUNCTIONS: dict[str, int] = {
 WITHOUT_MIRROR: set[str] = {
     "nodeagent/core/messages.py",  # Dataclasses alone.
     "scheduler/core/commands.py",
-    "scheduler/core/history.py",
     "scheduler/core/membership.py",
     "scheduler/core/reconcile.py",
-    "scheduler/core/reconcile_global.py",
-    "scheduler/core/restart.py",
     "scheduler/core/rollout.py",
-    "scheduler/core/scale.py",
     "scheduler/core/scheduling.py",
-    "scheduler/core/service_record.py",
     "scheduler/core/state.py",
     "scheduler/core/step.py",
 }
