@@ -19,8 +19,9 @@ from google.protobuf.message import Message
 
 from berth.errors import InternalError
 from berth.model.cluster import ClusterSettings
+from berth.model.ids import TaskId
 from berth.model.node import Node, NodeDescription, NodeSpec
-from berth.model.task import TaskStatus
+from berth.model.task import TaskState, TaskStatus
 from berth.v1 import types_pb2
 
 T = TypeVar("T")
@@ -69,6 +70,28 @@ def from_proto(kind: type[T], message: Message) -> T:
         return kind(**{name: read(message) for name, read in readers})
     except ValueError as error:
         raise InternalError(f"cannot read {kind.__name__}: {error}") from error
+
+
+def status_from_proto(message: types_pb2.TaskStatus) -> TaskStatus:
+    """Return what `from_proto(TaskStatus, message)` does, several times faster.
+
+    The leader reads one of these for every change of every task; the test holds the two together.
+    """
+    return TaskStatus(
+        TaskId(message.task_id),
+        TaskState(message.state),
+        message.state_age_s,
+        message.message,
+        message.error,
+        message.exit_code if message.HasField("exit_code") else None,
+        message.container_id,
+        message.pid,
+        message.image_digest,
+        message.platform,
+        message.ran_s,
+        message.local_restarts,
+        tuple((p.protocol, p.target_port, p.published_port) for p in message.ports),
+    )
 
 
 @cache

@@ -17,9 +17,8 @@ from berth.errors import InternalError, NotLeaderError, StaleEpochError
 from berth.model.ids import Epoch, NodeId, SessionId
 from berth.model.instant import Instant
 from berth.model.node import NodeDescription
-from berth.model.task import TaskStatus
 from berth.v1 import dispatcher_pb2, types_pb2
-from berth.wire.convert import from_proto, write_proto
+from berth.wire.convert import from_proto, status_from_proto, write_proto
 from scheduler.core import liveness, membership
 from scheduler.core.state import LeaderState, Now
 from scheduler.dispatch.outbox import Outbox
@@ -117,7 +116,7 @@ class AgentDesk:
         self.sessions[node] = session
         self._observer.session_opened()
         now = self._now()
-        statuses = tuple(from_proto(TaskStatus, status) for status in hello.tasks)
+        statuses = tuple(status_from_proto(status) for status in hello.tasks)
         joined = membership.Joined(
             node,
             session_id,
@@ -195,7 +194,7 @@ class AgentDesk:
             case "heartbeat":
                 membership.hear(self._state, session.node, session.id, now.instant)
             case "status":
-                statuses = [from_proto(TaskStatus, status) for status in message.status.tasks]
+                statuses = [status_from_proto(status) for status in message.status.tasks]
                 for task in membership.report(self._state, session.node, session.id, statuses, now):
                     self._observer.task_running(max(task.observed_at - task.created_at, 0.0))
                 self._wake()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from berth.model.node import Node
 from berth.model.service import ServiceSpec
 from berth.model.task import TaskState, TaskStatus
-from berth.wire.convert import MIRRORED, from_proto, message_class, to_proto
+from berth.wire.convert import MIRRORED, from_proto, message_class, status_from_proto, to_proto
 
 NUMBERS = st.integers(min_value=0, max_value=2**53)
 
@@ -60,6 +60,7 @@ def test_a_node_comes_back_as_it_was(node):
 def test_a_task_status_comes_back_as_it_was(state, exit_code, ports):
     status = TaskStatus(task_id="t", state=state, exit_code=exit_code, ports=tuple(ports))
     assert from_proto(TaskStatus, to_proto(status)) == status
+    assert status_from_proto(to_proto(status)) == status
 
 
 def test_a_record_from_before_a_field_existed_reads_as_its_default():
