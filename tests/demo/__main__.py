@@ -17,7 +17,7 @@ from tests.demo.steps import Demo, Images
 from tests.hosts import Lab, LabError, lab
 
 _FAILED, _INTERRUPTED = 1, 130
-_SVG_WIDTH = 120
+_SVG_WIDTH = 132
 
 
 def main() -> int:

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-_WIDTH_MAX = 118
+_WIDTH_MAX = 128
+_COMMAND_WIDTH_MAX = 104
 _WIDE_COLUMN = re.compile(r"\S*@sha256:[0-9a-f]+")
 _STATES = {
     r"\b(Running|Ready|Active|healthy|leader)\b": "green",
@@ -66,7 +67,9 @@ class Stage:
 
     def command(self, typed: str) -> None:
         """Show a command as a user types it."""
-        self.console.print(f"   [bold cyan]$ {escape(typed)}[/]", soft_wrap=True)
+        for number, line in enumerate(_folded(typed)):
+            prompt = "$" if number == 0 else " "
+            self.console.print(f"   [bold cyan]{prompt} {escape(line)}[/]", soft_wrap=True)
 
     def output(self, text: str) -> None:
         """Show what a command printed."""
@@ -96,10 +99,10 @@ class Stage:
         self.console.print()
         self.console.print("[bold]What was shown[/]")
         for number, record in enumerate(self.records, start=1):
-            best = f"  [dim]{escape(record.facts[-1])}[/]" if record.facts else ""
+            begin = f"{number:2}. {record.took_s:5.1f} s  {record.title}"
+            best = _clipped(record.facts[-1], _WIDTH_MAX - len(begin) - 8) if record.facts else ""
             self.console.print(
-                f" [green]✓[/] {number:2}. {record.took_s:5.1f} s  {escape(record.title)}{best}",
-                soft_wrap=True,
+                f" [green]✓[/] {escape(begin)}  [dim]{escape(best)}[/]", soft_wrap=True
             )
         total_s = time.monotonic() - self._began
         self.console.print(
@@ -107,7 +110,19 @@ class Stage:
         )
 
 
-def _clipped(line: str) -> str:
+def _clipped(line: str, width: int = _WIDTH_MAX) -> str:
     """Shorten what would wrap: digests, then the line."""
     line = _WIDE_COLUMN.sub(lambda found: found[0][:40] + "…", line)
-    return line if len(line) <= _WIDTH_MAX else line[: _WIDTH_MAX - 1] + "…"
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _folded(typed: str) -> list[str]:
+    """Break a long command before its flags, as one would type it."""
+    lines = [""]
+    for part in re.split(r" (?=--)", typed):
+        if lines[-1] and len(lines[-1]) + len(part) > _COMMAND_WIDTH_MAX:
+            lines[-1] += " \\"
+            lines.append(f"    {part}")
+        else:
+            lines[-1] = f"{lines[-1]} {part}".strip() if len(lines) == 1 else f"{lines[-1]} {part}"
+    return lines
