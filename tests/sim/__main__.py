@@ -13,8 +13,9 @@ from pathlib import Path
 
 from tests.sim.run import Outcome, simulate
 
-MINUTES = 1.5
+MINUTES = 3.0
 TAIL_LINES = 60
+FAILURES_SHOWN = 8
 REGRESSIONS = Path(__file__).with_name("regressions.txt")
 
 
@@ -61,7 +62,8 @@ def _run_many(first: int, count: int, minutes: float, jobs: int) -> int:
         virtual_s += outcome.virtual_s
         if outcome.violations:
             failed.append(outcome)
-            _print_failure(outcome, minutes)
+            if len(failed) <= FAILURES_SHOWN:
+                _print_failure(outcome, minutes)
         if sys.stdout.isatty() or done % 50 == 0:
             print(f"\r{done}/{len(seeds)} seeds, {len(failed)} failed", end="", flush=True)
     took_s = time.monotonic() - began

@@ -35,7 +35,7 @@ def unsettled(cluster: Cluster) -> list[str]:
 def _nodes(cluster: Cluster, leader: Leader) -> Iterator[str]:
     for machine in cluster.machines:
         node = leader.state.nodes.get(machine.id)
-        if node is None or machine.id not in leader.sessions:
+        if node is None or machine.id not in leader.desk.sessions:
             yield f"{machine.name} is not connected"
         elif node.state is not NodeState.READY:
             yield f"{machine.name} is {node.state.value}"

@@ -171,9 +171,9 @@ class Faults:
         whose = self._cluster.schedulers
         if self._rng.random() < 0.3:
             whose = [self._rng.choice(whose)]
-        ways = [way for s in whose for way in ((machine.name, s.name), (s.name, machine.name))]
-        if self._rng.random() < 0.25:
-            ways = ways[:: self._rng.choice((1, 2))][self._rng.choice((0, 1)) :: 2] or ways
+        directions = self._rng.choice(("both", "both", "up", "down"))
+        ways = [(machine.name, s.name) for s in whose if directions != "down"]
+        ways += [(s.name, machine.name) for s in whose if directions != "up"]
         for way in ways:
             self._cluster.network.cut(*way)
         self._cluster.history.note("fault", f"cut: {ways}")
@@ -290,4 +290,6 @@ def draw_profile(rng: random.Random) -> Profile:
     kinds = Faults.kinds()
     count = rng.choice((0, 1, 2, 4, 7, len(kinds)))
     chosen = tuple(sorted(rng.sample(kinds, count))) or ("container",)
+    if rng.random() < 0.3:
+        chosen = tuple(sorted({*chosen, "partition"}))  # What fencing is for.
     return Profile(chosen, rng.choice((3.0, 6.0, 12.0)), slow_network=rng.random() < 0.4)

@@ -35,7 +35,7 @@ class Outcome:
     callbacks: int
 
 
-def simulate(seed: int, minutes: float = 1.5) -> Outcome:
+def simulate(seed: int, minutes: float = 3.0) -> Outcome:
     """Run one seed from its beginning to its end."""
     before = structlog.get_config()
     try:
@@ -47,7 +47,7 @@ def simulate(seed: int, minutes: float = 1.5) -> Outcome:
 async def _simulate(loop: SimLoop, seed: int, minutes: float) -> Outcome:
     rng = random.Random(seed)
     cluster = Cluster(
-        loop, seed, rng, schedulers=rng.choice((1, 2, 3, 3)), nodes=rng.choice((2, 3, 4, 5))
+        loop, seed, rng, schedulers=rng.choice((1, 2, 3, 3, 3)), nodes=rng.choice((2, 3, 4, 5, 6))
     )
     history = cluster.history
     structlog.configure(processors=[history.take_log], cache_logger_on_first_use=False)

@@ -39,6 +39,7 @@ from tests.fakes.fake_engine_host import ImageBehaviour
 from tests.sim.cluster import Cluster, SimMachine
 
 ANSWER_TIMEOUT_S = 12.0
+SERVICES_MAX = 7
 VERSIONS = range(1, 6)
 
 BEHAVIOURS = {
@@ -106,7 +107,7 @@ class Users:
             act = self._rng.choice(
                 (self._create, self._update, self._update, self._scale, self._scale)
                 + (self._roll_back, self._remove, self._set_availability, self._set_availability)
-                + (self._set_label, self._remove_node)
+                + (self._set_label, self._remove_node, self._set_patience)
             )
             await act()
 
@@ -125,7 +126,7 @@ class Users:
     # -- services
 
     async def _create(self) -> None:
-        if len([p for p in self.promises.values() if p.may_exist]) >= 6:
+        if len([p for p in self.promises.values() if p.may_exist]) >= SERVICES_MAX:
             return
         self._names += 1
         spec = self._new_spec(f"svc{self._names}")
@@ -245,6 +246,19 @@ class Users:
 
         await self._ask(f"node rm {'--force ' if force else ''}{name}", remove)
 
+    async def _set_patience(self) -> None:
+        lost_after_s = self._rng.choice((3.0, 5.0, 5.0, 10.0))
+        limit = self._rng.choice((0, 2, 5))
+
+        def update(state: LeaderState, now: Now) -> None:
+            settings = state.cluster.settings
+            settings = replace(settings, lost_after_s=lost_after_s, task_history_limit=limit)
+            commands.update_settings(state, settings, 0)
+            if (leader := self._leader_of(state)) is not None:
+                leader.desk.tell_settings()
+
+        await self._ask(f"lost_after {lost_after_s} s, history {limit}", update)
+
     def _leader_of(self, state: LeaderState):  # type: ignore[no-untyped-def]
         for scheduler in self._cluster.schedulers:
             if scheduler.leader is not None and scheduler.leader.state is state:
@@ -286,7 +300,7 @@ class Users:
     def _new_spec(self, name: str) -> ServiceSpec:
         rng = self._rng
         is_global = rng.random() < 0.2
-        is_fenced = not is_global and rng.random() < 0.2
+        is_fenced = not is_global and rng.random() < 0.3
         kind = ModeKind.GLOBAL if is_global else ModeKind.REPLICATED
         port = rng.choice((0, 0, 0, 0, 8001, 8002))
         spec = ServiceSpec(
@@ -305,8 +319,8 @@ class Users:
             endpoint=EndpointSpec(
                 ports=(PortSpec(target_port=80, published_port=port),) if port else ()
             ),
-            update=self._policy(may_start_first=not is_fenced),
-            rollback=self._rollback_policy(may_start_first=not is_fenced),
+            update=self._policy(),
+            rollback=self._rollback_policy(),
         )
         _check_valid(spec, None)
         return spec
@@ -315,7 +329,6 @@ class Users:
         rng = self._rng
         task = spec.task
         is_global = spec.mode.kind is ModeKind.GLOBAL
-        may_start_first = FENCE_LABEL not in spec.labels
         luck = rng.random()
         if luck < 0.6:
             container = replace(task.container, image=self._image())
@@ -328,7 +341,7 @@ class Users:
             task = replace(task, restart=self._restart())
         spec = replace(spec, task=task)
         if rng.random() < 0.4:
-            spec = replace(spec, update=self._policy(may_start_first=may_start_first))
+            spec = replace(spec, update=self._policy())
         return spec
 
     def _image(self) -> str:
@@ -358,24 +371,23 @@ class Users:
             strategy=rng.choice((None, None, PlacementStrategy.BINPACK)),
         )
 
-    def _rollback_policy(self, *, may_start_first: bool) -> UpdatePolicy | None:
-        policy = self._policy(may_start_first=may_start_first)
+    def _rollback_policy(self) -> UpdatePolicy | None:
+        policy = self._policy()
         if policy is not None and policy.failure_action is FailureAction.ROLLBACK:
             return None
         return policy
 
-    def _policy(self, *, may_start_first: bool) -> UpdatePolicy | None:
+    def _policy(self) -> UpdatePolicy | None:
         rng = self._rng
         if rng.random() < 0.2:
             return None
-        orders = (None, UpdateOrder.STOP_FIRST, UpdateOrder.START_FIRST)
         return UpdatePolicy(
             parallelism=rng.choice((None, 0, 1, 2, 3)),
             delay_s=rng.choice((None, 0.0, 1.0, 3.0)),
             monitor_s=rng.choice((None, 1.0, 3.0)),
             failure_action=rng.choice((None, *FailureAction)),
             max_failure_ratio=rng.choice((None, 0.0, 0.4)),
-            order=rng.choice(orders if may_start_first else orders[:2]),
+            order=rng.choice((None, UpdateOrder.STOP_FIRST, UpdateOrder.START_FIRST)),
         )
 
 
