@@ -46,6 +46,7 @@ class TestCluster:
         etcds: int = 1,
         agents: int | None = None,
         lease_ttl_s: int = 3,
+        etcd_flags: Sequence[str] = (),
         scheduler_flags: Sequence[str] = (),
         agent_flags: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
@@ -57,6 +58,7 @@ class TestCluster:
             etcds: members of the etcd cluster.
             agents: on how many of the lab's hosts; default is on all.
             lease_ttl_s: of the leader's lease.
+            etcd_flags: more flags of every member, such as a small quota.
             scheduler_flags: more flags of every scheduler.
             agent_flags: more flags by host name, such as labels.
         """
@@ -70,7 +72,7 @@ class TestCluster:
         create_key_file(self.key_file, _ENTROPY)
         self.tls = self.certificate(Role.CLIENT, "operator")
         self.lease_ttl_s = lease_ttl_s
-        self.etcds = self._make_etcds(etcds)
+        self.etcds = self._make_etcds(etcds, etcd_flags)
         self.schedulers = self._make_schedulers(schedulers, scheduler_flags)
         wanted = lab.hosts if agents is None else lab.hosts[:agents]
         self.agents = [
@@ -91,7 +93,7 @@ class TestCluster:
             entropy=_ENTROPY,
         )
 
-    def _make_etcds(self, count: int) -> list[EtcdMember]:
+    def _make_etcds(self, count: int, flags: Sequence[str]) -> list[EtcdMember]:
         program = find_etcd()
         places: list[EtcdPlace] = []
         members = []
@@ -102,7 +104,14 @@ class TestCluster:
             places.append(place)
             log_path = self.folder / f"{name}.log"
             members.append(
-                EtcdMember(place, program, lambda: tuple(places), self.lab.processes, log_path)
+                EtcdMember(
+                    place,
+                    program,
+                    lambda: tuple(places),
+                    flags=flags,
+                    processes=self.lab.processes,
+                    log_path=log_path,
+                )
             )
         return members
 

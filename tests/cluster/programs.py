@@ -115,14 +115,16 @@ class EtcdMember(Program):
         place: EtcdPlace,
         program: EtcdProgram,
         members: Callable[[], tuple[EtcdPlace, ...]],
+        *,
+        flags: Sequence[str],
         processes: Processes,
         log_path: Path,
     ) -> None:
-        super().__init__(
-            place.name,
-            log_path,
-            lambda: processes.start(etcd_command(program, place, members()), log_path),
-        )
+        def launch() -> ProcessHandle:
+            # Of a flag that is given twice, the last counts.
+            return processes.start([*etcd_command(program, place, members()), *flags], log_path)
+
+        super().__init__(place.name, log_path, launch)
         self.place = place
 
     @property

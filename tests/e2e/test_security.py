@@ -1,0 +1,114 @@
+"""Who may speak to a cluster: those with its certificates, each in its own role."""
+
+from pathlib import Path
+
+import pytest
+
+from berth.certificates import create_authority, issue
+from berth.clock import SystemClock
+from berth.entropy import SystemEntropy
+from berth.wire.tls import Role, TlsSettings
+from tests.cluster import AgentProgram, TestCluster
+from tests.e2e.asking import rows
+
+pytestmark = pytest.mark.e2e
+
+
+def stranger(folder: Path, role: Role, name: str, *addresses: str) -> TlsSettings:
+    """Issue a certificate of another authority, which claims to be of this cluster."""
+    clock, entropy = SystemClock(), SystemEntropy()
+    authority = create_authority(folder, clock=clock, entropy=entropy)
+    return issue(authority, role, name, addresses, folder, clock=clock, entropy=entropy)
+
+
+def tls_env(tls: TlsSettings, **changes: str) -> dict[str, str]:
+    return {
+        "BERTH_TLS_CA_FILE": str(tls.ca_file),
+        "BERTH_TLS_CERT_FILE": str(tls.cert_file),
+        "BERTH_TLS_KEY_FILE": str(tls.key_file),
+        **changes,
+    }
+
+
+def extra_agent(cluster: TestCluster, tls: TlsSettings, folder: Path) -> AgentProgram:
+    """Make one more agent on the first host."""
+    host = cluster.agents[0].host
+    return AgentProgram(
+        host,
+        schedulers=[scheduler.grpc_address for scheduler in cluster.schedulers],
+        http_port=7713,
+        state_dir=folder / "state",
+        tls=tls,
+        flags=["--node-name=intruder"],
+        env={},
+        log_path=folder / "agent.log",
+    )
+
+
+@pytest.mark.parametrize("kind", ["another authority", "client"])
+def test_an_agent_without_a_certificate_for_agents_of_this_cluster_is_refused(
+    cluster: TestCluster, tmp_path: Path, kind: str
+) -> None:
+    address = cluster.agents[0].host.address
+    if kind == "client":
+        tls = cluster.certificate(Role.CLIENT, "intruder", address)
+    else:
+        theirs = stranger(tmp_path / "tls", Role.AGENT, "intruder", address)
+        # It trusts our schedulers, so that it is they who refuse it.
+        tls = TlsSettings(cluster.tls.ca_file, theirs.cert_file, theirs.key_file)
+    agent = extra_agent(cluster, tls, tmp_path)
+    agent.start()
+    try:
+        cluster.wait_until("it says why it is not let in", lambda: _complaint(agent), timeout_s=40)
+        print(f"an agent with a certificate of {kind} says: {_complaint(agent)}")
+        assert not agent.readiness()[0]
+        assert agent.metric("berth_agent_sessions_total") == 0
+    finally:
+        agent.stop()
+    names = [row["Hostname"] for row in rows(cluster, "node", "ls")]
+    assert names == ["host-1", "host-2", "host-3"]
+
+
+def _complaint(agent: AgentProgram) -> str:
+    lines = [line for line in agent.log().splitlines() if '"level": "warning"' in line]
+    return lines[-1] if lines else ""
+
+
+def test_an_agent_does_not_obey_schedulers_of_another_authority(
+    cluster: TestCluster, tmp_path: Path
+) -> None:
+    address = cluster.agents[0].host.address
+    ours = cluster.certificate(Role.AGENT, "intruder", address)
+    theirs = stranger(tmp_path / "tls", Role.AGENT, "x", address)
+    agent = extra_agent(
+        cluster, TlsSettings(theirs.ca_file, ours.cert_file, ours.key_file), tmp_path
+    )
+    agent.start()
+    try:
+        cluster.wait_until("it says so", lambda: _complaint(agent), timeout_s=40)
+        assert agent.metric("berth_agent_sessions_total") == 0
+    finally:
+        agent.stop()
+
+
+def test_a_user_needs_a_client_certificate_of_this_cluster(
+    cluster: TestCluster, tmp_path: Path
+) -> None:
+    theirs = stranger(tmp_path / "tls", Role.CLIENT, "intruder")
+    agents = cluster.certificate(Role.AGENT, "curious", "192.0.2.1")
+    refused = {
+        "none": {"BERTH_TLS_CA_FILE": "", "BERTH_TLS_CERT_FILE": "", "BERTH_TLS_KEY_FILE": ""},
+        "another authority's": tls_env(theirs),
+        "another authority's, trusting ours": tls_env(
+            theirs, BERTH_TLS_CA_FILE=str(cluster.tls.ca_file)
+        ),
+        "an agent's": tls_env(agents),
+    }
+    for which, env in refused.items():
+        answer = cluster.berth("--call-timeout=5s", "service", "ls", env=env, check=False)
+        print(f"{which}: {answer.stderr.strip()}")
+        assert answer.exit_code == 1, which
+        assert answer.stderr.startswith("Error: "), which
+        assert not answer.stdout, which
+    assert "role client" in answer.stderr, "an agent's certificate is told what it lacks"
+    assert cluster.berth("service", "ls").exit_code == 0
