@@ -250,17 +250,13 @@ class NodeTable:
     def occupy(self, node_id: NodeId, demand: Demand, *, counted: bool = True) -> None:
         """Take what `demand` asks from a known node, whether or not that much is free.
 
-        Args:
-            node_id: the node, put before.
-            demand: what the task holds.
-            counted: whether the task also counts in the ranking and for max replicas per node.
+        Only a `counted` task counts in the ranking and for max replicas per node.
         """
         row = self._rows[node_id]
+        self._reserve(row, demand, 1)
         if counted:
-            self.occupy_row(row, demand)
-        else:
-            self._reserve(row, demand, 1)
-            self.version += 1
+            self._count_row(row, demand, 1)
+        self.version += 1
 
     def vacate(self, node_id: NodeId, demand: Demand, *, counted: bool = True) -> None:
         """Give back what `occupy` took; a node that was removed has forgotten it already."""

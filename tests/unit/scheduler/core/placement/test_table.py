@@ -53,6 +53,18 @@ def test_a_removed_node_forgets_its_tasks():
     assert could_fit(table, demand)
 
 
+def test_a_removed_node_is_in_no_mask():
+    table = a_table(a_node("n1", labels={"zone": "a"}), a_node("n2", labels={"zone": "a"}))
+    tree = table.spread_tree(("node.labels.zone",))
+    assert table.rows_equal("node.labels.zone", "a") == 0b11
+    assert table.rows_where("any", lambda _: True) == 0b11
+    table.remove_node(N1)
+    assert table.rows_equal("node.labels.zone", "a") == 0b10
+    assert table.rows_where("any", lambda _: True) == 0b10
+    assert tree.branch_mask(0, tree.branches[0].values[1]) == 0b10
+    assert table.present == table.accepting == 0b10
+
+
 def test_relief_rises_when_something_may_fit_again():
     table = a_table(a_node("n1"))
     demand = a_demand(nano_cpus=CPU)
