@@ -69,9 +69,10 @@ def plan_pin(
     if previous is not None:
         before = ImageReference.from_text(previous.task.container.image)
         is_same_text = without_digest(wanted) == without_digest(before)
-        if wanted == before and not resolve:
+        asks_anew = resolve and not wanted.is_pinned  # A digest that was sent is meant.
+        if wanted == before and not asks_anew:
             return PinPlan(PinAction.KEEP, image, keeps_platforms=True)
-        if is_same_text and before.is_pinned and not wanted.is_pinned and not resolve:
+        if is_same_text and before.is_pinned and not wanted.is_pinned and not asks_anew:
             kept = before.familiar
             return PinPlan(
                 PinAction.KEEP,
@@ -86,8 +87,6 @@ def plan_pin(
             else f'image "{image}" is not held to a digest: nodes may run different images'
         )
         return PinPlan(PinAction.TRUST, image, keeps_platforms=False, warning=warning)
-    if resolve and previous is not None and wanted.tag:
-        return PinPlan(PinAction.RESOLVE, without_digest(wanted), keeps_platforms=False)
     action = PinAction.DESCRIBE if wanted.is_pinned else PinAction.RESOLVE
     return PinPlan(action, image, keeps_platforms=False)
 

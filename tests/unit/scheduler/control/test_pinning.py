@@ -23,7 +23,10 @@ OTHER = f"app:1@{DIGEST_B}"
         pytest.param(PINNED, "docker.io/library/app:1", "", "keep", PINNED, id="however written"),
         pytest.param(PINNED, "app:1", "no", "keep", PINNED, id="also where none is asked"),
         pytest.param(PINNED, "app:1", "yes", "resolve", "app:1", id="until it is asked for anew"),
-        pytest.param(PINNED, PINNED, "yes", "resolve", "app:1", id="by a reading sent back too"),
+        pytest.param(
+            PINNED, PINNED, "yes", "keep", PINNED, id="but a digest that is sent is meant"
+        ),
+        pytest.param(PINNED, OTHER, "yes", "describe", OTHER, id="whichever it is"),
         pytest.param(PINNED, OTHER, "", "describe", OTHER, id="another digest is taken"),
         pytest.param(PINNED, "app:2", "", "resolve", "app:2", id="another tag is resolved"),
         pytest.param("app:1", "app:1", "", "keep", "app:1", id="what was not pinned stays so"),
