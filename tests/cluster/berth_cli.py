@@ -6,6 +6,7 @@ Not here: what the commands do (cli).
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -65,21 +66,27 @@ class BerthCli:
         Args:
             argv: what a user types after `berth`.
             check: raise CliError unless it exits with 0.
-            timeout_s: after that it is killed and the test fails.
+            timeout_s: after that it is killed, which is an error whatever `check` says.
             env: more variables.
             stdin: what it may read.
 
         Raises:
-            CliError: it failed, and `check` is on.
+            CliError: it failed, and `check` is on; or it took too long.
         """
-        done = subprocess.run(
-            [_BERTH, *argv],
-            capture_output=True,
-            text=True,
-            input=stdin if stdin is not None else "",
-            timeout=timeout_s,
-            env=self.environment(env),
-        )
+        try:
+            done = subprocess.run(
+                [_BERTH, *argv],
+                capture_output=True,
+                text=True,
+                input=stdin if stdin is not None else "",
+                timeout=timeout_s,
+                env=self.environment(env),
+            )
+        except subprocess.TimeoutExpired as error:
+            said = (error.stdout or b"").decode(errors="replace")
+            raise CliError(
+                CliResult(argv, -signal.SIGKILL, said, f"killed after {timeout_s:g} s")
+            ) from None
         result = CliResult(argv, done.returncode, done.stdout, done.stderr)
         if check and result.exit_code != 0:
             raise CliError(result)

@@ -14,7 +14,7 @@ ROW = re.compile(
 )
 LINES = (TOP / "docs/failure-model.md").read_text("utf-8").splitlines()
 ROWS = [found for found in map(ROW.fullmatch, LINES) if found]
-UNTESTED_MAX = 32
+UNTESTED_MAX = 21
 """How many rows name no test. May only fall."""
 
 

@@ -20,10 +20,10 @@ VAGUE_FUNCTIONS = re.compile(r"_*(handle|manage|do)_(?!GET|PUT|POST|HEAD|PATCH|D
 
 LONG_FILES: dict[str, int] = {
     "scheduler/core/placement/table.py": 405,
-    "scheduler/core/state.py": 490,
+    "scheduler/core/state.py": 520,
     "tests/property/test_placement.py": 435,
     "tests/sim/checkers.py": 430,
-    "tests/sim/workload.py": 410,
+    "tests/sim/workload.py": 430,
     "tests/unit/nodeagent/test_agent.py": 620,
     "tests/unit/scheduler/control/test_validate.py": 410,
     "tests/unit/scheduler/core/test_supervise.py": 490,
@@ -40,7 +40,6 @@ WITHOUT_MIRROR: set[str] = {
     "nodeagent/core/messages.py",  # Dataclasses alone.
     "scheduler/core/commands.py",
     "scheduler/core/membership.py",
-    "scheduler/core/reconcile.py",
     "scheduler/core/rollout.py",
     "scheduler/core/scheduling.py",
     "scheduler/core/state.py",
