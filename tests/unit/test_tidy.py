@@ -40,7 +40,6 @@ WITHOUT_MIRROR: set[str] = {
     "nodeagent/core/messages.py",  # Dataclasses alone.
     "scheduler/core/commands.py",
     "scheduler/core/membership.py",
-    "scheduler/core/rollout.py",
     "scheduler/core/scheduling.py",
     "scheduler/core/state.py",
     "scheduler/core/step.py",

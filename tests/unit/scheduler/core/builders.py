@@ -123,7 +123,6 @@ def an_updated_record(
     old: ServiceSpec | None = None,
     new: ServiceSpec | None = None,
     status: UpdateState | None = None,
-    *,
     slots_total: int = 0,
     failed_tasks: int = 0,
 ) -> ServiceRecord:
