@@ -219,9 +219,7 @@ def remove_node(state: LeaderState, node: Node, now: Now, *, force: bool) -> Non
     for task in list(state.node_tasks.get(node.id, {}).values()):
         orphan_task(state, task, now, "its node was removed from the cluster")
         state.finish_task(task)
-    for service in state.services.values():
-        if service.record.is_global:
-            state.mark_all(service)
+    state.mark_globals()
     state.drop_node(node.id)
 
 

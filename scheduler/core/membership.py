@@ -30,8 +30,10 @@ class Joined:
 def join(state: LeaderState, hello: Joined, now: Now) -> None:
     """Begin a session: the node is READY from here on, whatever it was before."""
     patience = liveness.patience_s(state.cluster.settings, len(state.nodes))
-    state.liveness[hello.node] = liveness.joined(
-        hello.session, hello.boot_id, now.instant, patience
+    watch(
+        state,
+        hello.node,
+        liveness.joined(hello.session, hello.boot_id, now.instant, patience),
     )
     known = state.nodes.get(hello.node)
     if known is None:
@@ -70,7 +72,7 @@ def hear(state: LeaderState, node: NodeId, session: SessionId, now: Instant) -> 
     if known is None or known.session != session:
         return False
     patience = liveness.patience_s(state.cluster.settings, len(state.nodes))
-    state.liveness[node] = liveness.heard(known, session, now, patience)
+    watch(state, node, liveness.heard(known, session, now, patience))
     return True
 
 
@@ -110,9 +112,8 @@ def leave(
     settings = state.cluster.settings
     allowance_s = settings.agent_restart_grace_s if is_planned else 0.0
     allowance_s = max(allowance_s, settings.lost_after_s)
-    state.liveness[node] = liveness.disconnected(
-        known, session, now.instant, allowance_s, said_goodbye=is_planned
-    )
+    gone = liveness.disconnected(known, session, now.instant, allowance_s, said_goodbye=is_planned)
+    watch(state, node, gone)
     message = "the agent is restarting" if is_planned else "the agent's connection broke"
     changed = replace(state.nodes[node], state=NodeState.DISCONNECTED, message=message)
     put_node(state, changed, now, save=False)
@@ -120,6 +121,8 @@ def leave(
 
 def expire(state: LeaderState, now: Now) -> list[NodeId]:
     """Declare lost every node whose deadline has passed; return them."""
+    if now.instant < state.expiry_at:
+        return []
     lost = []
     for node_id in sorted(state.liveness):
         before = state.liveness[node_id]
@@ -138,18 +141,25 @@ def expire(state: LeaderState, now: Now) -> list[NodeId]:
         )
         put_node(state, node, now)
         lost.append(node_id)
+    state.expiry_at = min((known.deadline for known in state.liveness.values()), default=NEVER)
     return lost
+
+
+def watch(state: LeaderState, node: NodeId, known: liveness.NodeLiveness) -> None:
+    """Keep what is known of a node's session, and by when `expire` must look again.
+
+    Deadlines move on with every message; only the earliest is kept, as a bound that is never too
+    late, so that 10,000 nodes are looked through once in a while and not every turn.
+    """
+    state.liveness[node] = known
+    if known.deadline < state.expiry_at:
+        state.expiry_at = known.deadline
 
 
 def postpone(state: LeaderState, pause_s: float) -> None:
     """Move all deadlines by a pause of the leader's own."""
     for node_id, known in state.liveness.items():
         state.liveness[node_id] = liveness.postponed(known, pause_s)
-
-
-def next_deadline(state: LeaderState) -> Instant:
-    """Return when `expire` must be called next."""
-    return min((known.deadline for known in state.liveness.values()), default=NEVER)
 
 
 def orphan(state: LeaderState, now: Now) -> list[NodeId]:
@@ -195,9 +205,8 @@ def put_node(state: LeaderState, node: Node, now: Now, *, save: bool = True) -> 
     )
     if facts_changed:
         check_places(state, node.id)
-    for service in state.services.values():
-        if service.record.is_global and (facts_changed or node.state is not NodeState.DOWN):
-            state.mark_all(service)
+    if facts_changed or node.state is not NodeState.DOWN:
+        state.mark_globals()
 
 
 def release_flapping(state: LeaderState, now: Now) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from berth.model.cluster import ClusterSettings
 from berth.model.ids import ClusterId, NodeId, ServiceId, TaskId, task_id
-from berth.model.instant import NO_TIME, Instant, Timestamp, after
+from berth.model.instant import NEVER, NO_TIME, Instant, Timestamp, after
 from berth.model.node import Node
 from berth.model.task import FinishedTask, Task, TaskState, TaskStatus
 from scheduler.core.history import entries_to_keep, finished_from, trim
@@ -158,6 +158,10 @@ class LeaderState:
         self.nodes: dict[NodeId, Node] = {}
         self.node_tasks: dict[NodeId, dict[TaskId, Task]] = {}
         self.liveness: dict[NodeId, NodeLiveness] = {}
+        self.expiry_at = NEVER
+        """No node's deadline is before this."""
+        self.globals: dict[ServiceId, None] = {}
+        """The services that have a task per node: a change of any node concerns them."""
         self.table = NodeTable()
         self.dirty: dict[ServiceId, None] = {}
         self.unsaved = Unsaved()
@@ -185,6 +189,8 @@ class LeaderState:
                 del self.names[record.spec.name]
         else:
             self.names[record.spec.name] = record.id
+        if record.is_global:
+            self.globals[record.id] = None
         service.is_all_dirty = True
         self.dirty[record.id] = None
         self.unsaved.services[record.id] = None
@@ -201,6 +207,7 @@ class LeaderState:
         for slot in list(service.history):
             self.close_slot(service, slot)
         del self.services[service.record.id]
+        self.globals.pop(service.record.id, None)
         self.dirty.pop(service.record.id, None)
         self.unsaved.services[service.record.id] = None
 
@@ -213,6 +220,11 @@ class LeaderState:
         """Have every slot of a service looked at again."""
         service.is_all_dirty = True
         self.dirty[service.record.id] = None
+
+    def mark_globals(self) -> None:
+        """Have the services with a task per node looked at again: a node has changed."""
+        for service in self.globals:
+            self.mark_all(self.services[service])
 
     def close_slot(self, service: ServiceState, slot: SlotKey) -> None:
         """Forget a slot that is no longer wanted and has no tasks left."""

@@ -8,10 +8,12 @@ dirty for the next turn. Deterministic: the same state and the same `Now` give t
 import heapq
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 
 from berth.model.ids import NodeId, ServiceId
-from berth.model.instant import NEVER, START, Instant, after
+from berth.model.instant import NEVER, START, Instant, Timestamp, after
 from scheduler.core import membership
+from scheduler.core.clock_steps import forget_future
 from scheduler.core.scheduling import schedule
 from scheduler.core.state import LeaderState, Now, SlotKey
 from scheduler.core.supervise import supervise
@@ -29,6 +31,8 @@ class Timers:
     heap: list[tuple[Instant, int, ServiceId, SlotKey | None]] = field(default_factory=list)
     known: dict[tuple[ServiceId, SlotKey | None], Instant] = field(default_factory=dict)
     next_orphan_check: Instant = START
+    shown: Timestamp = Timestamp(inf)
+    """What the wall clock showed at the last turn; before the first, stamps of others count."""
     _count: int = 0
 
     def wake(self, service: ServiceId, slot: SlotKey | None, at: Instant) -> None:
@@ -66,6 +70,9 @@ class TurnReport:
 
 def take_turn(state: LeaderState, timers: Timers, now: Now) -> TurnReport:
     """Fire due timers, supervise dirty services, place what waits."""
+    if now.timestamp < timers.shown:
+        forget_future(state, now.timestamp)
+    timers.shown = now.timestamp
     lost = tuple(membership.expire(state, now))
     membership.release_flapping(state, now)
     if timers.next_orphan_check <= now.instant:
@@ -95,6 +102,4 @@ def _wake(timers: Timers, service: ServiceId, at: Instant, slot: SlotKey | None)
 def next_wake(state: LeaderState, timers: Timers) -> Instant:
     """Return when the next turn is due if nothing happens before."""
     flapping = min(state.flapping.values(), default=NEVER)
-    return min(
-        timers.next_at(), membership.next_deadline(state), flapping, timers.next_orphan_check
-    )
+    return min(timers.next_at(), state.expiry_at, flapping, timers.next_orphan_check)

@@ -12,7 +12,7 @@ from berth.model.instant import NEVER
 from berth.model.node import NodeState
 from berth.model.task import FinishedTask, Task, TaskState
 from scheduler.core import liveness
-from scheduler.core.membership import check_places, put_node
+from scheduler.core.membership import check_places, put_node, watch
 from scheduler.core.state import ClusterRecord, LeaderState, Now, ServiceState, slot_of
 from scheduler.store import keys
 from scheduler.store.records import (
@@ -43,6 +43,8 @@ def load_state(entries: Mapping[str, bytes], cluster: ClusterRecord, now: Now) -
         record = decode_service(value)
         service = ServiceState(record)
         state.services[record.id] = service
+        if record.is_global:
+            state.globals[record.id] = None
         if not record.is_removing:
             state.names[record.spec.name] = record.id
         state.dirty[record.id] = None
@@ -71,7 +73,7 @@ def _load_nodes(state: LeaderState, entries: Mapping[str, bytes], now: Now) -> N
             )
         else:
             node = replace(node, state=NodeState.UNKNOWN, message="not heard by this leader yet")
-            state.liveness[node.id] = liveness.unheard(now.instant, state.cluster.settings)
+            watch(state, node.id, liveness.unheard(now.instant, state.cluster.settings))
         put_node(state, node, now, save=False)
 
 
