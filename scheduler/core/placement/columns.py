@@ -125,22 +125,26 @@ class AmountColumn:
 class ValueColumn:
     """One text per row as a small code, and masks of the rows that have a certain text.
 
-    Invariants: a row without a node has code -1 and is in no mask; `_masks[c]` is exactly the rows
-    of code c.
+    Invariants: a row without a node has code -1 and is in no mask; `masks[t]`, where it is kept, is
+    exactly the rows of text t.
     """
 
-    __slots__ = ("_codes_by_text", "_masks", "codes", "read")
+    __slots__ = ("_codes_by_text", "_texts", "codes", "masks", "read")
 
     def __init__(self, width: int, read: Callable[[Node], str]) -> None:
         self.read = read
         self.codes = IntColumn(width, fill=_ABSENT)
+        self.masks: dict[str, int] = {}
         self._codes_by_text: dict[str, int] = {}
-        self._masks: dict[int, int] = {}
+        self._texts: list[str] = []
 
     def put(self, row: int, node: Node) -> None:
         """Read the text of `node` into `row`."""
         text = self.read(node)
-        code = self._codes_by_text.setdefault(text, len(self._codes_by_text))
+        code = self._codes_by_text.get(text)
+        if code is None:
+            code = self._codes_by_text[text] = len(self._texts)
+            self._texts.append(text)
         self._set(row, code)
 
     def clear(self, row: int) -> None:
@@ -149,14 +153,14 @@ class ValueColumn:
 
     def equals(self, text: str) -> int:
         """Return the mask of rows whose text is `text`."""
-        code = self._codes_by_text.get(text)
-        if code is None:
-            return 0
-        mask = self._masks.get(code)
+        mask = self.masks.get(text)
         if mask is None:
-            if len(self._masks) >= _VALUE_MASKS_MAX:
-                del self._masks[next(iter(self._masks))]
-            mask = self._masks[code] = mask_from_flags(self.codes.view == code)
+            code = self._codes_by_text.get(text)
+            if code is None:
+                return 0
+            if len(self.masks) >= _VALUE_MASKS_MAX:
+                del self.masks[next(iter(self.masks))]
+            mask = self.masks[text] = mask_from_flags(self.codes.view == code)
         return mask
 
     def _set(self, row: int, code: int) -> None:
@@ -166,8 +170,8 @@ class ValueColumn:
         self.codes.values[row] = code
         bit = 1 << row
         for changed in (old, code):
-            if changed in self._masks:
-                self._masks[changed] ^= bit
+            if changed != _ABSENT and self._texts[changed] in self.masks:
+                self.masks[self._texts[changed]] ^= bit
 
 
 class PredicateMasks:
