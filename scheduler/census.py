@@ -22,7 +22,8 @@ from scheduler.core.placement.filters import FilterKind
 from scheduler.core.placement.table import NodeTable
 from scheduler.core.reconcile import Phase
 from scheduler.core.service_record import UpdateState
-from scheduler.core.state import LeaderState, ServiceState
+from scheduler.core.service_state import ServiceState
+from scheduler.core.state import LeaderState
 
 SLICE: Final = 1000
 """Tasks counted between two yields: well under a millisecond."""

@@ -26,7 +26,8 @@ from berth.model.registry_auth import RegistryAuth
 from berth.model.task import Task
 from berth.v1 import types_pb2
 from scheduler.core import membership
-from scheduler.core.state import LeaderState, Now
+from scheduler.core.now import Now
+from scheduler.core.state import LeaderState
 from scheduler.core.step import Timers, TurnReport, next_wake, take_turn
 from scheduler.dispatch.desk import AgentDesk, AgentSession, DeskObserver
 from scheduler.dispatch.messages import assignment_of, template_key, template_of

@@ -16,7 +16,9 @@ from berth.entropy import Entropy
 from berth.errors import BerthError, StaleEpochError
 from berth.model.ids import ClusterId
 from berth.process import Supervisor, freeze_loaded_memory
-from scheduler.core.state import ClusterRecord, LeaderState, Now
+from scheduler.core.cluster_record import ClusterRecord
+from scheduler.core.now import Now
+from scheduler.core.state import LeaderState
 from scheduler.directory import Directory
 from scheduler.election.port import Election, Leadership
 from scheduler.leader import Leader, LeaderObserver, Unsealer

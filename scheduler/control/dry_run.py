@@ -23,7 +23,8 @@ from scheduler.core.placement.place import global_candidates, place
 from scheduler.core.reconcile_global import plan_global
 from scheduler.core.rollout import active_policy
 from scheduler.core.service_record import ServiceRecord
-from scheduler.core.state import LeaderState, ServiceState, SlotKey
+from scheduler.core.service_state import ServiceState, SlotKey
+from scheduler.core.state import LeaderState
 
 _NODES_SHOWN_MAX: Final = 10
 _SLOTS_SHOWN_MAX: Final = 20

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from berth.errors import NotLeaderError, OutcomeUnknownError, StoreUnavailableError
-from scheduler.core.state import LeaderState, Now
+from scheduler.core.now import Now
+from scheduler.core.state import LeaderState
 from scheduler.leader import Leader
 from scheduler.store.port import StoreHealth, StoreState
 

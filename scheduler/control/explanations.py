@@ -22,11 +22,13 @@ from scheduler.census import Convergence, convergence, wanted_tasks
 from scheduler.control.lookup import TaskRef, slot_key
 from scheduler.control.rollout_words import rollout_lines
 from scheduler.control.views import TaskViewer, node_name, task_name
+from scheduler.core.now import Now
 from scheduler.core.placement.explain import Explanation, explain
 from scheduler.core.placement.filters import FilterKind, Reason
 from scheduler.core.reconcile import Phase
 from scheduler.core.restart import GiveUp, plan_restart
-from scheduler.core.state import LeaderState, Now, ServiceState, SlotKey, slot_of
+from scheduler.core.service_state import ServiceState, SlotKey, slot_of
+from scheduler.core.state import LeaderState
 
 TASKS_SHOWN_MAX: Final = 50
 

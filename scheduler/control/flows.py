@@ -35,8 +35,9 @@ from scheduler.control.durable import perform
 from scheduler.control.pinning import Resolver, pinned_spec, plan_pin
 from scheduler.control.validate import validate_spec
 from scheduler.core import commands
+from scheduler.core.now import Now
 from scheduler.core.service_record import ServiceRecord, roll_back, update_spec
-from scheduler.core.state import LeaderState, Now
+from scheduler.core.state import LeaderState
 from scheduler.leader import Leader
 from scheduler.store.port import StoreHealth
 from scheduler.store.sealing import Sealer

@@ -21,7 +21,7 @@ from berth.model.task import FinishedTask, Task, TaskState
 from berth.v1 import control_pb2, dispatcher_pb2, streams_pb2
 from scheduler.control.lookup import TaskRef, find_subject
 from scheduler.control.views import had_container, node_name, task_name
-from scheduler.core.state import ServiceState
+from scheduler.core.service_state import ServiceState
 from scheduler.dispatch.desk import AgentSession
 from scheduler.leader import Leader
 

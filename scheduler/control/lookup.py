@@ -11,7 +11,8 @@ from berth.errors import InvalidRequestError, NotFoundError
 from berth.model.ids import TaskId
 from berth.model.task import FinishedTask, Task
 from scheduler.core.commands import find_service
-from scheduler.core.state import LeaderState, ServiceState, SlotKey, slot_of
+from scheduler.core.service_state import ServiceState, SlotKey, slot_of
+from scheduler.core.state import LeaderState
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,13 @@ from berth.model.duration import duration_text
 from berth.model.instant import NEVER, after
 from berth.model.task import Task, TaskState
 from scheduler.control.views import node_name, task_name
+from scheduler.core.now import Now
 from scheduler.core.reconcile import Phase
 from scheduler.core.restart import GiveUp, plan_restart
 from scheduler.core.rollout import active_policy, settle_s
 from scheduler.core.service_record import UpdateStatus
-from scheduler.core.state import LeaderState, Now, ServiceState, SlotKey
+from scheduler.core.service_state import ServiceState, SlotKey
+from scheduler.core.state import LeaderState
 
 _SLOTS_SHOWN_MAX: Final = 10
 

@@ -18,10 +18,12 @@ from berth.v1 import control_pb2 as pb
 from berth.wire.convert import write_proto
 from scheduler.census import is_drifted, pinned_digest, wanted_tasks
 from scheduler.control.lookup import slot_key
+from scheduler.core.now import Now
 from scheduler.core.placement.explain import explain
 from scheduler.core.reconcile import Phase
 from scheduler.core.service_record import ServiceRecord
-from scheduler.core.state import LeaderState, Now, ServiceState, SlotKey, counts_as_running
+from scheduler.core.service_state import ServiceState, SlotKey, counts_as_running
+from scheduler.core.state import LeaderState
 
 
 def running_on_lost_nodes(state: LeaderState) -> Counter[ServiceId]:

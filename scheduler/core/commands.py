@@ -20,8 +20,10 @@ from berth.model.ids import NodeId, ServiceId
 from berth.model.node import Node, NodeSpec, NodeState
 from berth.model.service import ServiceSpec
 from scheduler.core.membership import check_places, orphan_task, put_node
+from scheduler.core.now import Now
 from scheduler.core.service_record import ServiceRecord, create_record, roll_back, update_spec
-from scheduler.core.state import LeaderState, Now, ServiceState
+from scheduler.core.service_state import ServiceState
+from scheduler.core.state import LeaderState
 
 
 def find_service(state: LeaderState, name: str) -> ServiceState:

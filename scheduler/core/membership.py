@@ -12,8 +12,10 @@ from berth.model.instant import NEVER, Instant, Timestamp, after, remaining_s
 from berth.model.node import Availability, Node, NodeDescription, NodeState
 from berth.model.task import Task, TaskState, TaskStatus
 from scheduler.core import liveness
+from scheduler.core.now import Now
 from scheduler.core.placement.place import global_candidates
-from scheduler.core.state import LeaderState, Now, slot_of
+from scheduler.core.service_state import slot_of
+from scheduler.core.state import LeaderState
 
 
 @dataclass(frozen=True, slots=True)

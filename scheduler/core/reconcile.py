@@ -22,9 +22,9 @@ from berth.model.defaults import STOP_MARGIN_S, effective_stop_grace_s
 from berth.model.instant import NEVER, Instant, after
 from berth.model.task import FinishedTask, Task, TaskState
 from scheduler.core.history import finished_from
+from scheduler.core.now import Now
 from scheduler.core.restart import GiveUp, Restart, plan_restart
 from scheduler.core.service_record import ServiceRecord
-from scheduler.core.state import Now
 
 
 class Fate(StrEnum):
@@ -210,6 +210,10 @@ class _Draft:
     def plan_held(self, wanted: list[Task]) -> SlotPlan:
         """At least one task fills the slot: promote it, or go on replacing."""
         record = self.view.record
+        if not record.is_paused:
+            wanted = self._drop_outdated_waiting(wanted)
+            if not wanted:
+                return self.plan_missing()
         current = [t for t in wanted if record.runs_current(t.template_version)]
         stale = [t for t in wanted if not record.runs_current(t.template_version)]
         leaving = [t for t in current if self.view.fate(t) is Fate.LEAVE]
@@ -221,11 +225,19 @@ class _Draft:
         if current:
             return self._plan_single(current[0])
         (task,) = old
-        if task.node_id is None and not record.is_paused:
-            self.actions.append(Drop(task))  # Never placed: make it anew from the newest template.
-            return self.plan_missing()
         wake_at = self._promote(task)
         return self._plan(Phase.LEAVING if task in leaving else Phase.OUTDATED, wake_at)
+
+    def _drop_outdated_waiting(self, wanted: list[Task]) -> list[Task]:
+        """Drop what was never placed and has another template: it is made anew from the newest.
+
+        Even where that makes the same container: it may be placed elsewhere than the old one.
+        """
+        newest = self.view.record.template_version
+        for task in wanted:
+            if task.node_id is None and task.template_version != newest:
+                self.actions.append(Drop(task))
+        return [t for t in wanted if t.node_id is not None or t.template_version == newest]
 
     def _version_to_make(self) -> int:
         # A paused rollout leaves every slot at the template that it had.

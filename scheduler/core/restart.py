@@ -45,6 +45,8 @@ def plan_restart(
         template_version: of the next task; earlier templates' failures do not count.
         now: wall clock; only ever compared with the leader's own stamps, and clamped.
     """
+    # A replacement that was called off before it ran is no attempt: what was before it counts.
+    history = [entry for entry in history if entry.counts_as_restart or entry.ran_s > 0.0]
     if not history:
         return Restart(0.0, 0.0, 0)
     last = history[-1]

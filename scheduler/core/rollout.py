@@ -16,8 +16,9 @@ from berth.model.defaults import EffectiveUpdate, effective_update
 from berth.model.instant import NEVER, Instant, Timestamp, after
 from berth.model.service import FailureAction, UpdateOrder
 from berth.model.task import TaskState
+from scheduler.core.now import Now
 from scheduler.core.service_record import ServiceRecord, UpdateState, UpdateStatus, roll_back
-from scheduler.core.state import Now, SlotKey
+from scheduler.core.service_state import SlotKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ ever, for instance for its own host port).
 
 from berth.model.instant import Instant
 from berth.model.task import Task, TaskState
+from scheduler.core.now import Now
 from scheduler.core.placement.place import place, place_on, why_not
-from scheduler.core.state import LeaderState, Now, ServiceState, slot_of
+from scheduler.core.service_state import ServiceState, slot_of
+from scheduler.core.state import LeaderState
 
 FAILURE_WINDOW_S = 300.0
 """Failures of a service on a node count against that node for this long (swarmkit's figure)."""

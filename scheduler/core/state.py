@@ -8,129 +8,30 @@ Not here: deciding anything (reconcile, rollout, liveness), I/O (scheduler.leade
 Sized for a million tasks: everything is indexed and changed in place; a plan sees one slot or one
 service, never a copy of the cluster.
 
-Invariants (`validate`): a task is in `tasks`, in its slot, and, once placed, in `node_tasks`,
-exactly once each; it occupies its node in the table from placement until it has ended.
+Invariants (scheduler.core.invariants): a task is in `tasks`, in its slot, and, once placed, in
+`node_tasks`, exactly once each; it occupies its node in the table from placement until it has
+ended.
 """
 
-import zlib
-from collections import deque
 from dataclasses import dataclass, field, replace
 
-from berth.model.cluster import ClusterSettings
-from berth.model.ids import ClusterId, NodeId, ServiceId, TaskId, task_id
-from berth.model.instant import NEVER, NO_TIME, Instant, Timestamp, after
+from berth.model.ids import NodeId, ServiceId, TaskId, task_id
+from berth.model.instant import NEVER, Instant, Timestamp, after
 from berth.model.node import Node
 from berth.model.task import FinishedTask, Task, TaskState, TaskStatus
+from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.history import entries_to_keep, finished_from, trim
 from scheduler.core.liveness import NodeLiveness
-from scheduler.core.placement.demand import Demand, compile_demand
+from scheduler.core.now import Now
 from scheduler.core.placement.table import NodeTable
 from scheduler.core.service_record import ServiceRecord, prune_templates
-
-SlotKey = int | NodeId
-"""A slot number of a replicated service, or the node that is a global service's slot."""
-
-STORY_LENGTH = 256
-_SLOTS_PER_SHARD = 256
-_GLOBAL_SHARDS = 16
-
-
-def history_shard(slot: SlotKey) -> int:
-    """Return which history document holds `slot`, so that no document grows without bound."""
-    if isinstance(slot, int):
-        return (slot - 1) // _SLOTS_PER_SHARD
-    return zlib.crc32(slot.encode()) % _GLOBAL_SHARDS
-
-
-@dataclass(frozen=True, slots=True)
-class Now:
-    """One reading of both clocks, passed through a whole turn."""
-
-    instant: Instant
-    timestamp: Timestamp
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterRecord:
-    """The cluster itself: identity and settings."""
-
-    id: ClusterId
-    settings: ClusterSettings = field(default_factory=ClusterSettings)
-    version: int = 1
-    created_at: Timestamp = NO_TIME
-
-
-@dataclass(slots=True, eq=False)
-class ServiceState:
-    """A service in memory: its record, its tasks by slot, and the notes of the reconciler.
-
-    `phases` says of each slot how it stands (scheduler.core.reconcile); `begun` are the slots that
-    the running rollout has worked on. Both are derived, and found again after a take-over.
-    """
-
-    record: ServiceRecord
-    slots: dict[SlotKey, list[Task]] = field(default_factory=dict)
-    history: dict[SlotKey, list[FinishedTask]] = field(default_factory=dict)
-    dirty_slots: dict[SlotKey, None] = field(default_factory=dict)
-    is_all_dirty: bool = True
-    phases: dict[SlotKey, str] = field(default_factory=dict)
-    slots_by_phase: dict[str, set[SlotKey]] = field(default_factory=dict)
-    begun: set[SlotKey] = field(default_factory=set)
-    failed: set[SlotKey] = field(default_factory=set)
-    """Slots in which a task of the running rollout failed; it does not wait for them."""
-    closing: set[SlotKey] = field(default_factory=set)
-    """Slots that are not wanted any more and still have tasks."""
-    misplaced: set[TaskId] = field(default_factory=set)
-    """Tasks whose node no longer satisfies the placement constraints."""
-    failures_by_node: dict[NodeId, list[Instant]] = field(default_factory=dict)
-    is_fresh: bool = True
-    """True until the first plan after a take-over, which must find out what was under way."""
-    waiting: dict[TaskId, Task] = field(default_factory=dict)
-    running: int = 0
-    story: deque[tuple[Timestamp, SlotKey, int, str]] = field(
-        default_factory=lambda: deque(maxlen=STORY_LENGTH)
-    )
-    _demands: dict[int, Demand] = field(default_factory=dict)
-
-    def demand(self, template_version: int) -> Demand:
-        """Return what a task of that template needs, compiled once."""
-        demand = self._demands.get(template_version)
-        if demand is None:
-            template = self.record.templates[template_version]
-            demand = compile_demand(self.record.id, template.task, template.endpoint)
-            self._demands[template_version] = demand
-        return demand
-
-    def set_phase(self, slot: SlotKey, phase: str | None) -> None:
-        """Note how `slot` stands; None forgets it."""
-        old = self.phases.get(slot)
-        if old == phase:
-            return
-        if old is not None:
-            self.slots_by_phase[old].discard(slot)
-        if phase is None:
-            del self.phases[slot]
-        else:
-            self.phases[slot] = phase
-            self.slots_by_phase.setdefault(phase, set()).add(slot)
-
-    def in_phase(self, phase: str) -> set[SlotKey]:
-        """Return the slots that stand at `phase`."""
-        return self.slots_by_phase.get(phase, set())
-
-    def forget_rollout(self) -> None:
-        """Begin another rollout: of the last one only the slots still at work on count."""
-        self.begun &= self.in_phase("replacing")
-        self.failed.clear()
-
-    def next_attempt(self, slot: SlotKey) -> int:
-        """Return the attempt that the next task of `slot` shall have."""
-        used = self.record.attempt_floor
-        if tasks := self.slots.get(slot):
-            used = max(used, tasks[-1].attempt)
-        if finished := self.history.get(slot):
-            used = max(used, finished[-1].attempt)
-        return used + 1
+from scheduler.core.service_state import (
+    ServiceState,
+    SlotKey,
+    counts_as_running,
+    history_shard,
+    slot_of,
+)
 
 
 @dataclass(slots=True)
@@ -477,38 +378,3 @@ class LeaderState:
         untold, self.untold = self.untold, {}
         forgotten, self.forgotten = self.forgotten, {}
         return unsaved, untold, forgotten
-
-    # -- truths -----------------------------------------------------------------------------------
-
-    def validate(self) -> None:
-        """Check the indexes against each other; for tests and the simulator."""
-        in_slots = {
-            task.id
-            for service in self.services.values()
-            for tasks in service.slots.values()
-            for task in tasks
-        }
-        assert in_slots == set(self.tasks)
-        on_nodes = {task.id for tasks in self.node_tasks.values() for task in tasks.values()}
-        assert on_nodes == {task.id for task in self.tasks.values() if task.node_id is not None}
-        for service in self.services.values():
-            running = 0
-            for slot, tasks in service.slots.items():
-                attempts = [task.attempt for task in tasks]
-                assert attempts == sorted(set(attempts)), f"{slot}: attempts {attempts}"
-                running += sum(counts_as_running(task) for task in tasks)
-                for task in tasks:
-                    assert task.template_version in service.record.templates
-            assert service.running == running
-            waiting = {t.id for ts in service.slots.values() for t in ts if t.node_id is None}
-            assert set(service.waiting) == waiting
-
-
-def counts_as_running(task: Task) -> bool:
-    """Return whether a task is one of the replicas that run: observed so, and still wanted."""
-    return task.observed == TaskState.RUNNING and task.is_wanted
-
-
-def slot_of(task: Task) -> SlotKey:
-    """Return the key of the slot that `task` fills."""
-    return task.home if task.home is not None else task.slot

@@ -14,8 +14,10 @@ from berth.model.ids import NodeId, ServiceId
 from berth.model.instant import NEVER, START, Instant, Timestamp, after
 from scheduler.core import membership
 from scheduler.core.clock_steps import forget_future
+from scheduler.core.now import Now
 from scheduler.core.scheduling import schedule
-from scheduler.core.state import LeaderState, Now, SlotKey
+from scheduler.core.service_state import SlotKey
+from scheduler.core.state import LeaderState
 from scheduler.core.supervise import supervise
 
 SLOTS_PER_TURN = 250

@@ -15,6 +15,7 @@ from berth.model.ids import NodeId
 from berth.model.instant import NEVER, Instant, after
 from berth.model.node import Availability, NodeState
 from berth.model.task import FinishedTask, Task, TaskState
+from scheduler.core.now import Now
 from scheduler.core.placement.place import global_candidates
 from scheduler.core.reconcile import (
     Action,
@@ -33,7 +34,8 @@ from scheduler.core.restart import GiveUp, plan_restart
 from scheduler.core.rollout import RolloutView, count_failure, plan_rollout, settle_s
 from scheduler.core.scale import plan_scale
 from scheduler.core.service_record import ServiceRecord
-from scheduler.core.state import LeaderState, Now, ServiceState, SlotKey, slot_of
+from scheduler.core.service_state import ServiceState, SlotKey, slot_of
+from scheduler.core.state import LeaderState
 
 Waker = Callable[[Instant, SlotKey | None], None]
 """Asks that the service (slot None) or one slot of it be looked at again at an instant."""

@@ -20,7 +20,8 @@ from berth.model.node import NodeDescription
 from berth.v1 import dispatcher_pb2, types_pb2
 from berth.wire.convert import from_proto, status_from_proto, write_proto
 from scheduler.core import liveness, membership
-from scheduler.core.state import LeaderState, Now
+from scheduler.core.now import Now
+from scheduler.core.state import LeaderState
 from scheduler.dispatch.outbox import Outbox
 
 log = structlog.get_logger()

@@ -12,8 +12,11 @@ from berth.model.instant import NEVER
 from berth.model.node import NodeState
 from berth.model.task import FinishedTask, Task, TaskState
 from scheduler.core import liveness
+from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.membership import check_places, put_node, watch
-from scheduler.core.state import ClusterRecord, LeaderState, Now, ServiceState, slot_of
+from scheduler.core.now import Now
+from scheduler.core.service_state import ServiceState, slot_of
+from scheduler.core.state import LeaderState
 from scheduler.store import keys
 from scheduler.store.records import (
     decode_cluster,

@@ -21,15 +21,11 @@ from berth.model.node import Node
 from berth.model.service import EndpointSpec, ServiceSpec, TaskSpec
 from berth.model.task import FinishedTask, Task, TaskState
 from berth.wire.convert import from_proto, write_proto
+from scheduler.core.cluster_record import ClusterRecord
+from scheduler.core.now import Now
 from scheduler.core.service_record import ServiceRecord, Template, UpdateState, UpdateStatus
-from scheduler.core.state import (
-    ClusterRecord,
-    LeaderState,
-    Now,
-    ServiceState,
-    Unsaved,
-    history_shard,
-)
+from scheduler.core.service_state import ServiceState, history_shard
+from scheduler.core.state import LeaderState, Unsaved
 from scheduler.store import keys
 from scheduler.store.port import Change, Delete, Put
 from scheduler.store.recordpb import records_pb2 as pb

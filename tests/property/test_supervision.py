@@ -14,9 +14,9 @@ from berth.errors import ConflictError
 from berth.model.node import Availability, NodeSpec, NodeState
 from berth.model.service import FailureAction, UpdateOrder, UpdatePolicy
 from berth.model.task import TaskState
-from scheduler.core import commands
+from scheduler.core import commands, invariants
 from scheduler.core.placement.place import why_not
-from scheduler.core.state import slot_of
+from scheduler.core.service_state import slot_of
 from tests.builders import a_spec, restart
 from tests.unit.scheduler.core.world import World
 
@@ -130,7 +130,7 @@ class Supervision(RuleBasedStateMachine):
 
     @invariant()
     def indexes_agree(self) -> None:
-        self.world.state.validate()
+        invariants.check(self.world.state)
 
     @invariant()
     def a_slot_has_one_wanted_task_or_one_and_its_successor(self) -> None:

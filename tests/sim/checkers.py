@@ -15,7 +15,9 @@ from berth.model.instant import Instant, Timestamp
 from berth.model.node import Availability, Node, NodeState
 from berth.model.task import Task, TaskState
 from berth.v1.dispatcher_pb2 import SchedulerMessage
-from scheduler.core.state import LeaderState, Now, ServiceState, SlotKey, slot_of
+from scheduler.core.now import Now
+from scheduler.core.service_state import ServiceState, SlotKey, slot_of
+from scheduler.core.state import LeaderState
 from scheduler.core.step import TurnReport
 from scheduler.store import keys
 from scheduler.store.records import decode_placements
@@ -283,9 +285,7 @@ class Checkers:
         self._history.check(
             is_open, rule, f"{words}: {node.state.value}, {node.spec.availability.value}"
         )
-        unmet = [
-            text for text in template.task.placement.constraints if not satisfies(node, text)
-        ]
+        unmet = [text for text in template.task.placement.constraints if not satisfies(node, text)]
         self._history.check(not unmet, rule, f"{words}: {unmet}")
         self._check_room(state, task, node, words)
         ports = {port.published_port for port in template.endpoint.ports}
@@ -303,7 +303,11 @@ class Checkers:
             if other.service_id == task.service_id and other.is_wanted
         }
         self._history.check(
-            not most or len(slots) <= most, rule, f"{words}: {len(slots)}, at most {most} a node"
+            not most
+            or len(slots) <= most
+            or task.template_version != service.record.template_version,
+            rule,
+            f"{words}: {len(slots)}, at most {most} a node",
         )
 
     def _check_room(self, state: LeaderState, task: Task, node: Node, words: str) -> None:

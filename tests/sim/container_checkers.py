@@ -58,8 +58,7 @@ class ContainerChecks:
             f"{words}: {task.task_id}",
         )
         self._history.check(
-            task.epoch >= self._epochs.get(machine.name, 0)
-            or machine.name in self._journal_failed,
+            task.epoch >= self._epochs.get(machine.name, 0) or machine.name in self._journal_failed,
             "agents obey no stale epoch",
             f"{words}: epoch {task.epoch} after {self._epochs.get(machine.name, 0)}",
         )
@@ -81,7 +80,7 @@ class ContainerChecks:
         is_alone = agent is not None and not agent.state.is_connected
         was_planned_alone = local is not None and local.phase is Phase.ENDED
         self._history.check(
-            is_alone or was_planned_alone and local is not None and local.ended is not None,
+            is_alone or (was_planned_alone and local is not None and local.ended is not None),
             "no task is started twice, but by an agent that is cut off",
             words,
         )

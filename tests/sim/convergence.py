@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from berth.model.defaults import effective_replicas
 from berth.model.node import NodeState
 from berth.model.task import Task, TaskState
+from scheduler.core.cluster_record import ClusterRecord
+from scheduler.core.now import Now
 from scheduler.core.placement.explain import explain
 from scheduler.core.placement.place import why_not
 from scheduler.core.restart import GiveUp, plan_restart
-from scheduler.core.state import ClusterRecord, LeaderState, Now, ServiceState, SlotKey, slot_of
+from scheduler.core.service_state import ServiceState, SlotKey, slot_of
+from scheduler.core.state import LeaderState
 from scheduler.leader import Leader
 from scheduler.store.loading import load_state
 from tests.sim.cluster import Cluster
@@ -63,7 +66,7 @@ def _service(
     is_stuck = False
     for slot in sorted(slots, key=str):
         why = list(_slot(cluster, state, service, slot, now))
-        is_stuck = is_stuck or not why and _is_waiting(service, slot)
+        is_stuck = is_stuck or (not why and _is_waiting(service, slot))
         yield from (f"{name}.{slot} ({service.phases.get(slot)}): {text}" for text in why)
     status = record.update_status
     if status is not None and status.state.is_active and not is_stuck:
@@ -92,10 +95,12 @@ def _slot(
     record = service.record
     wanted = [task for task in service.slots.get(slot, ()) if task.is_wanted]
     if not wanted:
-        policy = record.template.task.restart
-        verdict = plan_restart(
-            service.history.get(slot, ()), policy, record.template_version, now.timestamp
-        )
+        history = service.history.get(slot, ())
+        version = record.template_version
+        if record.is_paused and history and history[-1].template_version in record.templates:
+            version = history[-1].template_version
+        policy = record.templates[version].task.restart
+        verdict = plan_restart(history, policy, version, now.timestamp)
         if not isinstance(verdict, GiveUp):
             yield "nothing is wanted there"
         return
@@ -184,9 +189,7 @@ def forgotten_by_store(cluster: Cluster, leader: Leader) -> Iterator[str]:
         for task in leader.state.tasks.values()
         if task.node_id is not None
     }
-    found = {
-        task.id: (task.node_id, task.desired, slot_of(task)) for task in loaded.tasks.values()
-    }
+    found = {task.id: (task.node_id, task.desired, slot_of(task)) for task in loaded.tasks.values()}
     for task_id in sorted({*known, *found}):
         if known.get(task_id) != found.get(task_id):
             yield f"{task_id}: known {known.get(task_id)}, stored {found.get(task_id)}"

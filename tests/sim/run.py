@@ -122,7 +122,7 @@ async def _settle(loop: SimLoop, cluster: Cluster, checkers: Checkers, users: Us
         return
     leader = scheduler.leader
     await leader_settled(scheduler)
-    leader.state.validate()
+    invariants.check(leader.state)
     for text in broken_promises(users, leader):
         cluster.history.violate("what users were told holds", text)
     for text in forgotten_by_store(cluster, leader):

@@ -34,7 +34,8 @@ from berth.model.service import (
 )
 from scheduler.control.validate import validate_spec
 from scheduler.core import commands
-from scheduler.core.state import LeaderState, Now
+from scheduler.core.now import Now
+from scheduler.core.state import LeaderState
 from tests.fakes.fake_engine_host import ImageBehaviour
 from tests.sim.cluster import Cluster, SimMachine
 

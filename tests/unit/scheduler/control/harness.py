@@ -21,7 +21,9 @@ from scheduler.control.forward import Forwarder
 from scheduler.control.relay import LogRelay, StreamsService
 from scheduler.control.router import ControlRouter
 from scheduler.control.service import ControlService
-from scheduler.core.state import ClusterRecord, LeaderState, Now
+from scheduler.core.cluster_record import ClusterRecord
+from scheduler.core.now import Now
+from scheduler.core.state import LeaderState
 from scheduler.directory import Directory
 from scheduler.dispatch.desk import AgentSession
 from scheduler.election.port import LeaderInfo

@@ -23,7 +23,7 @@ from berth.v1 import control_pb2 as pb
 from berth.wire.convert import to_proto
 from scheduler.control.credentials import open_credentials
 from scheduler.control.flows import SPEC_BYTES_MAX, ControlFlows
-from scheduler.core import commands
+from scheduler.core import commands, invariants
 from scheduler.store.port import StoreHealth, StoreState
 from tests.builders import a_spec
 from tests.fakes.virtual_time import VirtualClock, run_virtually
@@ -56,7 +56,7 @@ def in_cluster(scenario, *, sealer=True):
                 led.store_health,
             )
             await scenario(flows, led, registry)
-            led.leader.state.validate()
+            invariants.check(led.leader.state)
 
     run_virtually(run())
 

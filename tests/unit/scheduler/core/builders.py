@@ -9,6 +9,7 @@ from berth.model.ids import NodeId, ServiceId, task_id
 from berth.model.instant import Instant, Timestamp
 from berth.model.service import ServiceSpec
 from berth.model.task import FinishedTask, Task, TaskState
+from scheduler.core.now import Now
 from scheduler.core.service_record import (
     ServiceRecord,
     UpdateState,
@@ -16,7 +17,6 @@ from scheduler.core.service_record import (
     create_record,
     update_spec,
 )
-from scheduler.core.state import Now
 from tests.builders import a_spec
 
 S = TaskState

@@ -110,7 +110,7 @@ def new(observed: TaskState, desired: TaskState, **fields: str | None) -> Task:
         pytest.param(
             plan(WAITING, new(S.RUNNING, S.RUNNING), record=OLD),
             "drop 1",
-            Phase.REPLACING,
+            Phase.SETTLED,
             id="start-first: the old one never got a place",
         ),
         pytest.param(

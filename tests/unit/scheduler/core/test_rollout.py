@@ -20,7 +20,7 @@ from scheduler.core.rollout import (
     str_or_number,
 )
 from scheduler.core.service_record import ServiceRecord, UpdateState
-from scheduler.core.state import SlotKey
+from scheduler.core.service_state import SlotKey
 from tests.builders import a_spec
 from tests.unit.scheduler.core.builders import NOW, a_record, an_updated_record
 

@@ -11,8 +11,11 @@ from berth.model.ids import ClusterId, NodeId, ServiceId, SessionId, TaskId
 from berth.model.instant import Instant, Timestamp
 from berth.model.service import ServiceSpec
 from berth.model.task import Task, TaskState, TaskStatus
-from scheduler.core import commands, membership
-from scheduler.core.state import ClusterRecord, LeaderState, Now, ServiceState
+from scheduler.core import commands, invariants, membership
+from scheduler.core.cluster_record import ClusterRecord
+from scheduler.core.now import Now
+from scheduler.core.service_state import ServiceState
+from scheduler.core.state import LeaderState
 from scheduler.core.step import Timers, take_turn
 from scheduler.store.loading import load_state
 from scheduler.store.port import Delete
@@ -83,7 +86,7 @@ class World:
                     self.nodes[node_id].wanted.pop(task_id, None)
                     self.nodes[node_id].reported.pop(task_id, None)
         moved = [self._answer(node) for node in self.nodes.values()]
-        self.state.validate()
+        invariants.check(self.state)
         return bool(untold or forgotten or unsaved or report.is_unfinished or any(moved))
 
     def pass_time(self, seconds: float, step: float = 0.5) -> None:
@@ -158,7 +161,7 @@ class World:
     def reload(self) -> None:
         """Another leader takes over from the store; every agent that is heard joins again."""
         self.state = load_state(dict(self.entries), self.cluster, self.now)
-        self.state.validate()
+        invariants.check(self.state)
         self.timers = Timers()
         for name, node in self.nodes.items():
             if not node.is_cut:

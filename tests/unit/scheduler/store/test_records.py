@@ -6,8 +6,8 @@ from berth.errors import InternalError
 from berth.model.ids import NodeId, ServiceId
 from berth.model.instant import Instant, Timestamp
 from berth.model.task import Task, TaskState
+from scheduler.core.now import Now
 from scheduler.core.service_record import UpdateState, UpdateStatus, create_record, update_spec
-from scheduler.core.state import Now
 from scheduler.store import records
 from scheduler.store.recordpb import records_pb2 as pb
 from tests.builders import a_node, a_spec

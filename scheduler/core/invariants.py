@@ -1,0 +1,28 @@
+"""Cluster-wide truths about the leader's memory, asserted in tests and in the simulator."""
+
+from scheduler.core.service_state import counts_as_running
+from scheduler.core.state import LeaderState
+
+
+def check(state: LeaderState) -> None:
+    """Check the indexes against each other; raises AssertionError."""
+    in_slots = {
+        task.id
+        for service in state.services.values()
+        for tasks in service.slots.values()
+        for task in tasks
+    }
+    assert in_slots == set(state.tasks)
+    on_nodes = {task.id for tasks in state.node_tasks.values() for task in tasks.values()}
+    assert on_nodes == {task.id for task in state.tasks.values() if task.node_id is not None}
+    for service in state.services.values():
+        running = 0
+        for slot, tasks in service.slots.items():
+            attempts = [task.attempt for task in tasks]
+            assert attempts == sorted(set(attempts)), f"{slot}: attempts {attempts}"
+            running += sum(counts_as_running(task) for task in tasks)
+            for task in tasks:
+                assert task.template_version in service.record.templates
+        assert service.running == running
+        waiting = {t.id for ts in service.slots.values() for t in ts if t.node_id is None}
+        assert set(service.waiting) == waiting

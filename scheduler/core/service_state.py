@@ -1,0 +1,112 @@
+"""One service in the leader's memory: its record, its tasks by slot, the reconciler's notes.
+
+Duty: the container and its derived look-ups. Not here: changing tasks (scheduler.core.state, which
+keeps all indexes in step), deciding (reconcile, rollout).
+"""
+
+import zlib
+from collections import deque
+from dataclasses import dataclass, field
+
+from berth.model.ids import NodeId, TaskId
+from berth.model.instant import Instant, Timestamp
+from berth.model.task import FinishedTask, Task, TaskState
+from scheduler.core.placement.demand import Demand, compile_demand
+from scheduler.core.service_record import ServiceRecord
+
+SlotKey = int | NodeId
+"""A slot number of a replicated service, or the node that is a global service's slot."""
+
+STORY_LENGTH = 256
+_SLOTS_PER_SHARD = 256
+_GLOBAL_SHARDS = 16
+
+
+@dataclass(slots=True, eq=False)
+class ServiceState:
+    """A service in memory: its record, its tasks by slot, and the notes of the reconciler.
+
+    `phases` says of each slot how it stands (scheduler.core.reconcile); `begun` are the slots that
+    the running rollout has worked on. Both are derived, and found again after a take-over.
+    """
+
+    record: ServiceRecord
+    slots: dict[SlotKey, list[Task]] = field(default_factory=dict)
+    history: dict[SlotKey, list[FinishedTask]] = field(default_factory=dict)
+    dirty_slots: dict[SlotKey, None] = field(default_factory=dict)
+    is_all_dirty: bool = True
+    phases: dict[SlotKey, str] = field(default_factory=dict)
+    slots_by_phase: dict[str, set[SlotKey]] = field(default_factory=dict)
+    begun: set[SlotKey] = field(default_factory=set)
+    failed: set[SlotKey] = field(default_factory=set)
+    """Slots in which a task of the running rollout failed; it does not wait for them."""
+    closing: set[SlotKey] = field(default_factory=set)
+    """Slots that are not wanted any more and still have tasks."""
+    misplaced: set[TaskId] = field(default_factory=set)
+    """Tasks whose node no longer satisfies the placement constraints."""
+    failures_by_node: dict[NodeId, list[Instant]] = field(default_factory=dict)
+    is_fresh: bool = True
+    """True until the first plan after a take-over, which must find out what was under way."""
+    waiting: dict[TaskId, Task] = field(default_factory=dict)
+    running: int = 0
+    story: deque[tuple[Timestamp, SlotKey, int, str]] = field(
+        default_factory=lambda: deque(maxlen=STORY_LENGTH)
+    )
+    _demands: dict[int, Demand] = field(default_factory=dict)
+
+    def demand(self, template_version: int) -> Demand:
+        """Return what a task of that template needs, compiled once."""
+        demand = self._demands.get(template_version)
+        if demand is None:
+            template = self.record.templates[template_version]
+            demand = compile_demand(self.record.id, template.task, template.endpoint)
+            self._demands[template_version] = demand
+        return demand
+
+    def set_phase(self, slot: SlotKey, phase: str | None) -> None:
+        """Note how `slot` stands; None forgets it."""
+        old = self.phases.get(slot)
+        if old == phase:
+            return
+        if old is not None:
+            self.slots_by_phase[old].discard(slot)
+        if phase is None:
+            del self.phases[slot]
+        else:
+            self.phases[slot] = phase
+            self.slots_by_phase.setdefault(phase, set()).add(slot)
+
+    def in_phase(self, phase: str) -> set[SlotKey]:
+        """Return the slots that stand at `phase`."""
+        return self.slots_by_phase.get(phase, set())
+
+    def forget_rollout(self) -> None:
+        """Begin another rollout: of the last one only the slots still at work on count."""
+        self.begun &= self.in_phase("replacing")
+        self.failed.clear()
+
+    def next_attempt(self, slot: SlotKey) -> int:
+        """Return the attempt that the next task of `slot` shall have."""
+        used = self.record.attempt_floor
+        if tasks := self.slots.get(slot):
+            used = max(used, tasks[-1].attempt)
+        if finished := self.history.get(slot):
+            used = max(used, finished[-1].attempt)
+        return used + 1
+
+
+def slot_of(task: Task) -> SlotKey:
+    """Return the key of the slot that `task` fills."""
+    return task.home if task.home is not None else task.slot
+
+
+def counts_as_running(task: Task) -> bool:
+    """Return whether a task is one of the replicas that run: observed so, and still wanted."""
+    return task.observed == TaskState.RUNNING and task.is_wanted
+
+
+def history_shard(slot: SlotKey) -> int:
+    """Return which history document holds `slot`, so that no document grows without bound."""
+    if isinstance(slot, int):
+        return (slot - 1) // _SLOTS_PER_SHARD
+    return zlib.crc32(slot.encode()) % _GLOBAL_SHARDS
