@@ -36,8 +36,6 @@ LONG_FUNCTIONS: dict[str, int] = {
 
 WITHOUT_MIRROR: set[str] = {
     "nodeagent/core/messages.py",  # Dataclasses alone.
-    "scheduler/core/commands.py",
-    "scheduler/core/membership.py",
     "scheduler/core/scheduling.py",
     "scheduler/core/state.py",
     "scheduler/core/step.py",
