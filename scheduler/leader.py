@@ -175,7 +175,8 @@ class Leader:
             await self._clock.sleep(TURN_PAUSE_S)
             wake_at = next_wake(self.state, self._timers)
             wait_s = min(max(wake_at - self._clock.instant(), 0.0), TICK_S)
-            expected = Instant(self._clock.instant() + wait_s)
+            # Counted from the turn's beginning: a pause may hit at any point of the round.
+            expected = Instant(now.instant + TURN_PAUSE_S + wait_s)
             await self._wait_due(wait_s)
 
     async def _wait_due(self, wait_s: float) -> None:
