@@ -15,6 +15,7 @@ from berth.model.instant import Instant, Timestamp
 from berth.model.node import Availability, Node, NodeState
 from berth.model.task import Task, TaskState
 from berth.v1.dispatcher_pb2 import SchedulerMessage
+from scheduler.core import invariants
 from scheduler.core.now import Now
 from scheduler.core.service_state import ServiceState, SlotKey, slot_of
 from scheduler.core.state import LeaderState
@@ -198,7 +199,7 @@ class Checkers:
         for service in state.services.values():
             self._check_parallelism(state, service, view)
         if view.turns % _VALIDATE_EVERY == 1:
-            state.validate()
+            invariants.check(state)
 
     def _tell(self, scheduler: SimScheduler, state: LeaderState, view: LeaderView) -> None:
         """Tell in the history how the leader sees its tasks, where that changed."""

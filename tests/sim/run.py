@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from scheduler.core import invariants
 from tests.sim.checkers import Checkers
 from tests.sim.cluster import Cluster
 from tests.sim.convergence import broken_promises, forgotten_by_store, unsettled
