@@ -153,7 +153,11 @@ def _service_summary(service: ServiceState, found: Explanation, troubled: int) -
         case Convergence.UPDATING:
             return f"{counts}; a rollout is under way"
         case Convergence.CONVERGING:
-            return f"{counts}; {troubled} tasks are on their way"
+            ended = len(service.in_phase(Phase.ENDED))
+            on_their_way = max(troubled - ended, 0)
+            words = [f"{on_their_way} on their way"] if on_their_way else []
+            words += [f"{ended} ended and will not be restarted"] if ended else []
+            return "; ".join([counts, *words])
 
 
 def live_summary(

@@ -82,6 +82,7 @@ def test_a_slot_that_stays_empty_says_why(world):
     world.settle()
     (entry,) = explained(world).tasks
     assert "no other attempt follows: restart condition is none" in entry.summary
+    assert answer.summary == "0 of 1 tasks run; 1 ended and will not be restarted"
 
 
 def test_a_stop_that_is_waited_for_has_its_limit(world):
