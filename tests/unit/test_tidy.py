@@ -38,7 +38,6 @@ WITHOUT_MIRROR: set[str] = {
     "scheduler/core/cluster_record.py",
     "scheduler/core/invariants.py",
     "scheduler/core/now.py",  # A dataclass alone.
-    "scheduler/core/scheduling.py",
     "scheduler/core/service_state.py",
     "scheduler/core/state.py",
     "scheduler/core/step.py",
