@@ -8,7 +8,6 @@ import asyncio
 import gc
 
 import structlog
-from nodeagent.link.grpc_link import GrpcLink
 
 from bench.instant_runtime import InstantRuntime
 from berth.clock import SystemClock
@@ -16,6 +15,7 @@ from berth.entropy import SystemEntropy
 from berth.model.ids import NodeId
 from nodeagent.agent import Agent, AgentOptions
 from nodeagent.journal import JournalRecord
+from nodeagent.link.grpc_link import GrpcLink
 
 
 class NoJournal:
