@@ -59,5 +59,16 @@ def entries_to_keep(limit: int, policy: RestartPolicy) -> int:
 
 
 def trim(history: Sequence[FinishedTask], keep: int) -> list[FinishedTask]:
-    """Return the newest `keep` entries."""
-    return list(history[-keep:])
+    """Return the newest `keep` entries, and as many of those that count for the newest template.
+
+    Ends under another template in between must not make the restart policy forget earlier ones.
+    """
+    newest = {entry.attempt for entry in history[-keep:]}
+    version = history[-1].template_version
+    counting = [
+        entry.attempt
+        for entry in history
+        if entry.counts_as_restart and entry.template_version == version
+    ]
+    kept = newest.union(counting[-keep:])
+    return [entry for entry in history if entry.attempt in kept]

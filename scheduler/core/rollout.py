@@ -54,6 +54,8 @@ class RolloutView:
     """When a slot may be begun: a failed attempt's restart delay holds; NEVER = not at all."""
     running_since: Callable[[Iterable[SlotKey]], Instant]
     """The latest start among the tasks of these slots."""
+    handing_over: Set[SlotKey] = frozenset()
+    """Where an old task gives way to one that does not run yet, whichever rollout began it."""
 
 
 @dataclass(slots=True)
@@ -101,7 +103,7 @@ def plan_rollout(view: RolloutView, now: Now) -> RolloutPlan:
     if (verdict := _judge_failures(record, status, now)) is not None:
         return RolloutPlan(tuple(draft.begin), verdict, draft.wake_at)
     policy = active_policy(record)
-    in_flight = (view.begun & (view.young | view.replacing)) - view.failed
+    in_flight = (view.begun & (view.young | view.replacing) | view.handing_over) - view.failed
     _begin_outdated(view, policy, len(in_flight), now, draft)
     if not view.outdated and not view.replacing and not in_flight:
         done_at = after(view.running_since(view.begun), max(policy.monitor_s, policy.delay_s))

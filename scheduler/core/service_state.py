@@ -40,6 +40,8 @@ class ServiceState:
     begun: set[SlotKey] = field(default_factory=set)
     failed: set[SlotKey] = field(default_factory=set)
     """Slots in which a task of the running rollout failed; it does not wait for them."""
+    handing_over: set[SlotKey] = field(default_factory=set)
+    """Slots in which a task of another template gives way to one that does not run yet."""
     closing: set[SlotKey] = field(default_factory=set)
     """Slots that are not wanted any more and still have tasks."""
     misplaced: set[TaskId] = field(default_factory=set)

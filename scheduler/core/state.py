@@ -136,6 +136,7 @@ class LeaderState:
         service.slots.pop(slot, None)
         service.begun.discard(slot)
         service.failed.discard(slot)
+        service.handing_over.discard(slot)
         service.closing.discard(slot)
         service.set_phase(slot, None)
 

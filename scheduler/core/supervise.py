@@ -115,6 +115,7 @@ def _supervise_slot(
         return
     if _is_plain(state, service, slot, tasks):
         service.set_phase(slot, Phase.SETTLED)
+        service.handing_over.discard(slot)
         return
     may_create = True
     if isinstance(slot, str):
@@ -137,8 +138,31 @@ def _supervise_slot(
         if phase is Phase.OUTDATED and not may_create:
             phase = Phase.AWAY
         service.set_phase(slot, phase)
+    if _is_handing_over(state, service, service.slots.get(slot, [])):
+        service.handing_over.add(slot)
+    else:
+        service.handing_over.discard(slot)
     if plan.wake_at != NEVER:
         wake(plan.wake_at, slot)
+
+
+def _is_handing_over(state: LeaderState, service: ServiceState, tasks: list[Task]) -> bool:
+    """Return whether a task of another template gives way here to one that does not run yet."""
+    record = service.record
+    is_next_on_its_way = any(
+        task.is_wanted
+        and task.node_id is not None
+        and task.observed < TaskState.RUNNING
+        and record.runs_current(task.template_version)
+        for task in tasks
+    )
+    return is_next_on_its_way and any(
+        task.is_alive
+        and task.node_id is not None
+        and state.nodes[task.node_id].state is not NodeState.DOWN
+        and not record.runs_current(task.template_version)
+        for task in tasks
+    )
 
 
 def _is_plain(state: LeaderState, service: ServiceState, slot: SlotKey, tasks: list[Task]) -> bool:
@@ -245,6 +269,7 @@ def _supervise_rollout(state: LeaderState, service: ServiceState, now: Now, wake
         young=service.in_phase(Phase.YOUNG),
         begun=service.begun,
         failed=service.failed,
+        handing_over=service.handing_over,
         may_begin_at=partial(_may_begin_at, service, now),
         running_since=partial(_running_since, service, now),
     )
