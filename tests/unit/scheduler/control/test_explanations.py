@@ -80,7 +80,8 @@ def test_a_slot_that_stays_empty_says_why(world):
     world.settle()
     world.fail(world.running()[0])
     world.settle()
-    (entry,) = explained(world).tasks
+    answer = explained(world)
+    (entry,) = answer.tasks
     assert "no other attempt follows: restart condition is none" in entry.summary
     assert answer.summary == "0 of 1 tasks run; 1 ended and will not be restarted"
 
