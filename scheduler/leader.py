@@ -43,6 +43,9 @@ TURN_PAUSE_S = 0.002
 COMMIT_EVERY_S = 0.1
 """How long changes may wait for a burst to end."""
 
+COMMITS_AHEAD = 2
+"""How many commits of a burst may be under way before the next one waits and grows instead."""
+
 TICK_S = 0.5
 PAUSE_NOTICED_S = 1.0
 """A tick that comes this much too late means that we, not the nodes, were away."""
@@ -102,6 +105,7 @@ class Leader:
         self._timers = Timers()
         self._due = asyncio.Event()
         self._parcels: asyncio.Queue[_Parcel] = asyncio.Queue()
+        self._undelivered = 0
         self._waiters: list[asyncio.Future[Revision]] = []
         self._unanswered: set[asyncio.Future[Revision]] = set()
         """Every waiter until it is answered, in `_waiters` or in a parcel."""
@@ -166,8 +170,10 @@ class Leader:
             self._observer.turn(report, self._clock.instant() - now.instant)
             for node in report.lost:
                 self._on_lost(node)
-            # In a burst the same documents change turn after turn: write them once in a while.
-            if not report.is_unfinished or now.instant - committed >= COMMIT_EVERY_S:
+            # In a burst the same documents change turn after turn: write them once in a while, and
+            # not faster than the store takes them.
+            is_due = now.instant - committed >= COMMIT_EVERY_S and self._undelivered < COMMITS_AHEAD
+            if not report.is_unfinished or is_due:
                 self._commit_turn()
                 committed = now.instant
             if report.is_unfinished:
@@ -213,6 +219,7 @@ class Leader:
             self._last_commit.add_done_callback(_mark_retrieved)
         for waiter in waiters:
             deliveries.append(_resolver(waiter))
+        self._undelivered += 1
         self._parcels.put_nowait(_Parcel(self._last_commit, deliveries))
 
     async def _deliver(self) -> None:
@@ -223,6 +230,7 @@ class Leader:
             except StaleEpochError as error:
                 log.warning("commit_refused", epoch=self.epoch, why=str(error))
                 raise
+            self._undelivered -= 1
             for deliver in parcel.deliveries:
                 deliver(self.revision)
 
