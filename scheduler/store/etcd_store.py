@@ -262,8 +262,10 @@ class EtcdStore:
     def _settle_through(self, sequence: int, revision: Revision) -> None:
         """All transactions up to `sequence` are in the store, at `revision` or before."""
         now = self._clock.instant()
+        has_settled = False
         while self._in_flight and self._in_flight[0].sequence <= sequence:
             txn = self._in_flight.popleft()
+            has_settled = True
             self._end(txn)
             for future in txn.batch.futures:
                 if not future.done():  # Its owner may have cancelled it.
@@ -271,7 +273,8 @@ class EtcdStore:
             self._observer.committed(
                 len(txn.batch.changes), txn.batch.size_bytes, now - txn.batch.queued_at
             )
-        self._health.note_success()
+        if has_settled:  # That we could look is no sign that etcd takes writes.
+            self._health.note_success()
 
     def _drop(self, txn: _Txn, error: BerthError) -> None:
         """Give up a transaction that is under way; it may be in the store or not."""
