@@ -39,8 +39,6 @@ WITHOUT_MIRROR: set[str] = {
     "scheduler/core/invariants.py",
     "scheduler/core/now.py",  # A dataclass alone.
     "scheduler/core/service_state.py",
-    "scheduler/core/state.py",
-    "scheduler/core/step.py",
 }
 """Modules of a core without a test file of their own name. Never add one."""
 
