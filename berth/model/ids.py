@@ -4,7 +4,6 @@ Cluster, service, node and task IDs are 25 characters of [0-9a-z], as Docker's a
 clients shorten and match them as they are used to.
 """
 
-import base64
 import hashlib
 from typing import NewType
 
@@ -24,10 +23,10 @@ ID_LENGTH = 25
 
 
 def id_from_bytes(raw: bytes) -> str:
-    """Return 25 characters of [a-z2-7] for at least 16 bytes of entropy or of a hash."""
-    assert len(raw) >= 16
-    # Base 32 in C: a task's ID is made for every task, and base 36 in Python costs ten times more.
-    return base64.b32encode(raw[:16])[:ID_LENGTH].decode().lower()
+    """Return 25 characters of [0-9a-f] for at least 13 bytes of entropy or of a hash."""
+    assert len(raw) >= 13
+    # 100 bits in C: an ID is made for every task, and base 36 in Python costs 30 times more.
+    return raw[:13].hex()[:ID_LENGTH]
 
 
 def task_id(service: ServiceId, slot: int, node: NodeId | None, attempt: int) -> TaskId:

@@ -7,13 +7,13 @@ at again. The verdicts on silence are `liveness`'s. Not here: replacing tasks (r
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from berth.model.ids import NodeId, SessionId
+from berth.model.ids import NodeId, ServiceId, SessionId
 from berth.model.instant import NEVER, Instant, Timestamp, after, remaining_s
 from berth.model.node import Availability, Node, NodeDescription, NodeState
 from berth.model.task import Task, TaskState, TaskStatus
 from scheduler.core import liveness
 from scheduler.core.now import Now
-from scheduler.core.placement.place import global_candidates
+from scheduler.core.placement.place import suits
 from scheduler.core.service_state import slot_of
 from scheduler.core.state import LeaderState
 
@@ -222,20 +222,17 @@ def release_flapping(state: LeaderState, now: Now) -> None:
 
 def check_places(state: LeaderState, node: NodeId) -> None:
     """Note which tasks of a node no longer satisfy their service's placement constraints."""
-    tasks = list(state.node_tasks.get(node, {}).values())
-    suits: dict[object, bool] = {}
-    for task in tasks:
+    verdicts: dict[ServiceId, bool] = {}
+    for task in list(state.node_tasks.get(node, {}).values()):
         service = state.services[task.service_id]
         if service.record.is_global:
             continue
-        demand = service.demand(service.record.template_version)
-        if demand not in suits:
-            suits[demand] = node in set(global_candidates(state.table, demand))
-        if suits[demand]:
-            service.misplaced.discard(task.id)
-        else:
-            service.misplaced.add(task.id)
-        state.mark_slot(task.service_id, slot_of(task))
+        if task.service_id not in verdicts:
+            demand = service.demand(service.record.template_version)
+            verdicts[task.service_id] = suits(state.table, node, demand)
+        if verdicts[task.service_id] != (task.id not in service.misplaced):
+            service.misplaced ^= {task.id}
+            state.mark_slot(task.service_id, slot_of(task))
 
 
 def _recent(lost_at: tuple[Timestamp, ...], now: Timestamp) -> tuple[Timestamp, ...]:

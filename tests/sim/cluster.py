@@ -161,6 +161,9 @@ class _SchedulerWatch:
     def session_closed(self) -> None:
         pass
 
+    def node_lost(self, silent_s: float) -> None:
+        pass
+
     def heard(self, late_s: float) -> None:
         pass
 

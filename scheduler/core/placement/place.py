@@ -138,6 +138,12 @@ def place_on(
     return reasons
 
 
+def suits(table: NodeTable, node_id: NodeId, demand: Demand) -> bool:
+    """Return whether one node suits by constraints and platform; an unknown one does not."""
+    row = table.row_of(node_id)
+    return row is not None and bool(matching(table, demand) >> row & 1)
+
+
 def global_candidates(table: NodeTable, demand: Demand) -> list[NodeId]:
     """Return the nodes that suit by constraints and platform, in the order of rows.
 
