@@ -23,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from berth.clock import Clock
 from berth.entropy import Entropy
 from berth.errors import AlreadyExistsError, ConfigError, InvalidRequestError
+from berth.model.instant import Timestamp
 from berth.wire.tls import Role, TlsSettings
 
 AUTHORITY_DAYS: Final = 3650
@@ -155,6 +156,19 @@ def issue(
     if settings.ca_file.resolve() != authority.cert_file.resolve():
         _write(settings.ca_file, authority.certificate.public_bytes(pem), 0o644)
     return settings
+
+
+def expiry(file: Path) -> Timestamp:
+    """Return when the first certificate of a PEM file ceases to be valid.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds no certificate.
+    """
+    try:
+        certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f'no certificate in "{file}": {error}; name a PEM file') from error
+    return Timestamp(certificate.not_valid_after_utc.timestamp())
 
 
 def _alternative_names(role: Role, name: str, addresses: Sequence[str]) -> list[x509.GeneralName]:

@@ -6,6 +6,7 @@ from functools import partial
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from berth.model.task import TaskState
+from berth.tls_metrics import CertificateMetrics
 from nodeagent.runtime.observer import CallOutcome, PullOutcome
 
 _CALL_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -116,6 +117,7 @@ class AgentMetrics:
             buckets=_LAG_BUCKETS_S,
             registry=registry,
         )
+        self.certificates = CertificateMetrics(registry)
         self.info = Gauge(
             "berth_agent_info",
             "Always 1; the version of the agent is its label.",

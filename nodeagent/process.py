@@ -91,6 +91,7 @@ class AgentProcess:
             observer=self._metrics,
         )
         self._metrics.info.labels(version).set(1)
+        self._metrics.certificates.show(settings.tls.settings())
         self._metrics.watch_tasks(agent.task_counts)
         notifier = Notifier.from_env(os.environ, os.getpid())
         running = supervisor.start("agent", agent.run())

@@ -58,6 +58,10 @@ class LeaderObserver(DeskObserver, Protocol):
         """Note one turn."""
         ...
 
+    def node_lost(self, silent_s: float) -> None:
+        """Note that a node was declared lost, after this long a silence."""
+        ...
+
     def assignments_sent(self, tasks: int) -> None:
         """Note tasks put into outboxes."""
         ...
@@ -203,6 +207,8 @@ class Leader:
             tasks=len(self.state.node_tasks[node]),
             why=known.message,
         )
+        silent_s = self._clock.instant() - self.state.liveness[node].heard_at
+        self._observer.node_lost(silent_s)
         self.desk.expel(node)
 
     def _commit_turn(self) -> None:

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from berth.clock import Clock, SystemClock
 from berth.model.instant import Instant, after
 from berth.model.task import TaskState
+from berth.tls_metrics import CertificateMetrics
 from scheduler.census import Census, count_now, take_census
 from scheduler.core.step import TurnReport
 from scheduler.leader import Leader
@@ -32,6 +33,7 @@ _FAST: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1
 _COMMIT: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _START: Final = (0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _LATE: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
+_SILENT: Final = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 16.0, 20.0, 31.0, 45.0, 60.0, 120.0)
 _CHANGES: Final = (1, 2, 5, 10, 20, 50, 100, 127)
 
 
@@ -98,6 +100,7 @@ class SchedulerMetrics:
         self._clock = clock or SystemClock()
         self._collector: ClusterCollector | None = None
         self.store = StoreMetrics(registry)
+        self.certificates = CertificateMetrics(registry)
         self.loop_lag = Histogram(
             "berth_event_loop_lag_seconds",
             "How late the event loop woke.",
@@ -126,6 +129,12 @@ class SchedulerMetrics:
         )
         self._placements = Counter("berth_placements_total", "Tasks placed.", registry=registry)
         self._lost = Counter("berth_nodes_lost_total", "Nodes declared lost.", registry=registry)
+        self._detection_s = Histogram(
+            "berth_node_detection_seconds",
+            "How long a node had not been heard when it was declared lost.",
+            buckets=_SILENT,
+            registry=registry,
+        )
         self._start_s = Histogram(
             "berth_task_start_seconds",
             "Time from a task's creation until it runs.",
@@ -162,6 +171,10 @@ class SchedulerMetrics:
             self._placement_s.observe(duration_s / report.placed)
         if report.lost:
             self._lost.inc(len(report.lost))
+
+    def node_lost(self, silent_s: float) -> None:
+        """Note that a node was declared lost, after this long a silence."""
+        self._detection_s.observe(silent_s)
 
     def session_opened(self) -> None:
         """Note that an agent's session began."""

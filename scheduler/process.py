@@ -74,6 +74,7 @@ class SchedulerProcess:
         http_address = listener_address(listener)
         directory = Directory(settings.name, settings.advertised(port))
         metrics = SchedulerMetrics(self._registry)
+        metrics.certificates.show(self._tls)
         client = EtcdClient(self._etcd_settings(), self._clock)
         election = EtcdElection(
             client,
@@ -150,7 +151,12 @@ class SchedulerProcess:
             entropy=self._entropy,
             store_health=readiness.store_health,
         )
-        forwarder = Forwarder(directory, partial(open_channel, tls=self._tls), self._clock)
+        forwarder = Forwarder(
+            directory,
+            partial(open_channel, tls=self._tls),
+            self._clock,
+            store_health=readiness.store_health,
+        )
         router = ControlRouter(forwarder, answers, requires_tls=requires_tls)
         server.add_generic_rpc_handlers((router,))
         return forwarder

@@ -4,11 +4,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from prometheus_client import CollectorRegistry
 
-from berth.certificates import create_authority, issue, load_authority
+from berth.certificates import create_authority, expiry, issue, load_authority
 from berth.clock import SystemClock
 from berth.entropy import SystemEntropy
 from berth.errors import AlreadyExistsError, ConfigError, InvalidRequestError
+from berth.tls_metrics import CertificateMetrics
 from berth.wire.tls import Role
 
 PORTS = {"clock": SystemClock(), "entropy": SystemEntropy()}
@@ -96,3 +98,27 @@ def test_a_name_that_would_deceive_is_refused(authority, tmp_path, name, address
     with pytest.raises(InvalidRequestError, match=problem):
         issue(authority, Role.AGENT, name, addresses, tmp_path / "out", **PORTS)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_end_of_a_certificate_is_read_from_its_file(authority, tmp_path):
+    settings = issue(authority, Role.AGENT, "n", [], tmp_path, **PORTS)
+    in_a_year = datetime.now(UTC) + timedelta(days=365)
+    assert abs(expiry(settings.cert_file) - in_a_year.timestamp()) < 60
+    assert expiry(settings.ca_file) > expiry(settings.cert_file)
+
+
+def test_a_file_without_a_certificate_has_no_end(tmp_path):
+    with pytest.raises(ConfigError, match="name a PEM file"):
+        expiry(tmp_path / "absent.crt")
+
+
+def test_programs_show_when_their_certificates_end(authority, tmp_path):
+    settings = issue(authority, Role.AGENT, "n", [], tmp_path, **PORTS)
+    registry = CollectorRegistry()
+    metrics = CertificateMetrics(registry)
+    name = "berth_certificate_expiry_timestamp_seconds"
+    metrics.show(None)
+    assert registry.get_sample_value(name, {"certificate": "own"}) is None
+    metrics.show(settings)
+    assert registry.get_sample_value(name, {"certificate": "own"}) == expiry(settings.cert_file)
+    assert registry.get_sample_value(name, {"certificate": "authority"}) == expiry(settings.ca_file)

@@ -27,7 +27,7 @@ from scheduler.core.state import LeaderState
 from scheduler.directory import Directory
 from scheduler.dispatch.desk import AgentSession
 from scheduler.election.port import LeaderInfo
-from scheduler.leader import Leader
+from scheduler.leader import Leader, LeaderObserver
 from scheduler.registry import RegistryUnreachableError, ResolvedImage
 from scheduler.store.loading import load_state
 from scheduler.store.port import StoreHealth, StoreState
@@ -43,6 +43,9 @@ AMD64 = Platform("linux", "amd64")
 
 class SilentLeaderObserver:
     def turn(self, report, duration_s):
+        pass
+
+    def node_lost(self, silent_s):
         pass
 
     def session_opened(self):
@@ -128,7 +131,12 @@ class Leading:
 
 @asynccontextmanager
 async def leading(
-    clock: Clock, model: ModelEtcd | None = None, *, name: str = "s1", seed: int = 1
+    clock: Clock,
+    model: ModelEtcd | None = None,
+    *,
+    name: str = "s1",
+    seed: int = 1,
+    observer: LeaderObserver | None = None,
 ) -> AsyncIterator[Leading]:
     """Win the election on a model of etcd, load, and lead."""
     client = ModelClient(model or ModelEtcd(clock), clock)
@@ -143,7 +151,7 @@ async def leading(
         leadership.epoch,
         clock=clock,
         entropy=SeededEntropy(seed),
-        observer=SilentLeaderObserver(),
+        observer=observer or SilentLeaderObserver(),
         unseal=lambda sealed, context: None,
         schedulers=lambda: [],
     )

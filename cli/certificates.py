@@ -1,0 +1,70 @@
+"""`berth certificate …`: the authority of a cluster, and certificates for its parts.
+
+Duty: the commands. They work on files alone and ask no scheduler, so that the key of the authority
+may stay on a machine of its own.
+Not here: what stands in a certificate (berth.certificates).
+"""
+
+from pathlib import Path
+
+import click
+
+from berth.certificates import AUTHORITY_DAYS, CERTIFICATE_DAYS, create_authority, issue
+from berth.certificates import load_authority as read_authority
+from berth.wire.tls import Role
+from cli.command import Shell, pass_shell
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.group()
+def certificate() -> None:
+    """Make the certificates by which the parts of a cluster know each other."""
+
+
+@certificate.command()
+@click.argument("folder", type=_FOLDER)
+@pass_shell
+def authority(shell: Shell, folder: Path) -> None:
+    """Make a cluster's authority: ca.crt and ca.key in FOLDER.
+
+    Whoever has ca.key can become any part of the cluster: keep it off the cluster's machines.
+    """
+    made = create_authority(folder, clock=shell.clock, entropy=shell.entropy)
+    shell.out.print(f"{made.cert_file} is good for {AUTHORITY_DAYS} days", soft_wrap=True)
+
+
+@certificate.command("issue")
+@click.argument("role", type=click.Choice([role.value for role in Role]))
+@click.argument("name")
+@click.argument("addresses", nargs=-1, metavar="[ADDRESS]...")
+@click.option("--authority", "folder", type=_FOLDER, default=Path(), metavar="FOLDER",
+              help="Where ca.crt and ca.key are (here).")  # fmt: skip
+@click.option("--out", "out_dir", type=_FOLDER, metavar="FOLDER",
+              help="Where NAME.crt, NAME.key and ca.crt go (the authority's).")  # fmt: skip
+@pass_shell
+def issue_certificate(
+    shell: Shell,
+    role: str,
+    name: str,
+    addresses: tuple[str, ...],
+    folder: Path,
+    out_dir: Path | None,
+) -> None:
+    """Issue a certificate for the scheduler, agent or client NAME at these addresses.
+
+    An older one of that name is replaced.
+    """
+    signer = read_authority(folder)
+    files = issue(
+        signer,
+        Role(role),
+        name,
+        addresses,
+        out_dir or folder,
+        clock=shell.clock,
+        entropy=shell.entropy,
+    )
+    for file in (files.cert_file, files.key_file, files.ca_file):
+        shell.out.print(str(file), soft_wrap=True)
+    shell.err.print(f"good for {CERTIFICATE_DAYS} days")
