@@ -44,8 +44,8 @@ async def perform(
     health = store_health()
     if health.state is not StoreState.OK:
         raise StoreUnavailableError(
-            f"the cluster is read-only: its store is {_words(health)}; containers run on. Mend "
-            "etcd and try again"
+            f"the cluster is read-only: its store is {health_words(health)}; containers run on. "
+            "Mend etcd and try again"
         )
     has_changed = False
 
@@ -68,7 +68,7 @@ async def perform(
     except TimeoutError as error:
         raise OutcomeUnknownError(
             f"the store did not confirm the change within {wait_s:g} s "
-            f"({_words(store_health())}): it may still take effect; look before you repeat it"
+            f"({health_words(store_health())}): it may still take effect; look before you repeat it"
         ) from error
 
 
@@ -96,6 +96,7 @@ async def wait_readable(leader: Leader, store_health: Callable[[], StoreHealth])
             ) from error
 
 
-def _words(health: StoreHealth) -> str:
+def health_words(health: StoreHealth) -> str:
+    """Return the state of a store that is not well, and why."""
     state = health.state.value.replace("_", " ")
     return f"{state}: {health.last_error}" if health.last_error else state

@@ -28,8 +28,10 @@ from berth.errors import (
 )
 from berth.model.instant import Instant, after
 from berth.wire.status import ERROR_KEY, error_from_rpc
+from scheduler.control.durable import health_words
 from scheduler.election.port import LeaderInfo
 from scheduler.leader import Leader
+from scheduler.store.port import StoreHealth, StoreState
 
 T = TypeVar("T")
 
@@ -109,6 +111,7 @@ class Forwarder:
         open_channel: LeaderChannels,
         clock: Clock,
         *,
+        store_health: Callable[[], StoreHealth] | None = None,
         leader_wait_s: float = LEADER_WAIT_S,
     ) -> None:
         """Connect to nobody yet.
@@ -117,10 +120,12 @@ class Forwarder:
             directory: who leads.
             open_channel: how to reach another scheduler.
             clock: for pauses and deadlines.
+            store_health: how the store does, which is why nobody leads if it is not well.
             leader_wait_s: how long a call waits while nobody leads.
         """
         self._directory = directory
         self._clock = clock
+        self._store_health = store_health
         self._leader_wait_s = leader_wait_s
         self._open_channel = open_channel
         self._channels: dict[str, grpc.aio.Channel] = {}
@@ -155,6 +160,18 @@ class Forwarder:
             NoLeaderError: nobody does.
         """
         await self._directory.wait_known(max(left_s, 0.0))
+
+    def leaderless(self, error: BerthError) -> BerthError:
+        """Return what a caller is told when the wait for a leader ended with `error`."""
+        health = self._store_health() if self._store_health is not None else None
+        if health is not None and health.state is not StoreState.OK:
+            return NoLeaderError(
+                "the cluster is read-only and no scheduler leads it: its store is "
+                f"{health_words(health)}; containers run on. Mend etcd and try again"
+            )
+        if isinstance(error, NotLeaderError):
+            return NoLeaderError(f"no scheduler leads: {error.message}")
+        return error
 
     async def pause(self) -> None:
         """Give the election a moment."""
@@ -257,7 +274,7 @@ class ForwardedCall:
             try:
                 await self._forwarder.wait_leader(left_s)
             except NoLeaderError as error:
-                raise self._last or error from error
+                raise self._forwarder.leaderless(self._last or error) from error
 
     async def _try_again(self, error: BerthError) -> None:
         """Return after a pause when there is time for another try.
@@ -269,9 +286,7 @@ class ForwardedCall:
         if self._hops > 0:
             raise error
         if self._forwarder.now() >= self._deadline:
-            if isinstance(error, NotLeaderError):
-                raise NoLeaderError(f"no scheduler leads: {error.message}") from error
-            raise error
+            raise self._forwarder.leaderless(error) from error
         await self._forwarder.pause()
 
     async def _send(self, target: LeaderInfo) -> bytes:

@@ -17,12 +17,15 @@ from berth.errors import (
     OutcomeUnknownError,
     UnavailableError,
 )
+from berth.model.instant import Timestamp
 from berth.v1 import control_pb2 as pb
 from berth.v1 import control_pb2_grpc
 from berth.wire.status import error_from_rpc
-from scheduler.control.forward import HOPS_KEY, READS
+from scheduler.control.forward import HOPS_KEY, READS, Forwarder
 from scheduler.control.router import ControlRouter
 from scheduler.control.service import ControlService
+from scheduler.directory import Directory
+from scheduler.store.port import StoreHealth, StoreState
 from tests.builders import a_spec
 from tests.unit.scheduler.control.harness import DIGEST_A, create, leading, serving
 
@@ -95,6 +98,17 @@ def test_without_a_leader_a_call_waits_and_then_says_so():
         assert 0.2 < asyncio.get_running_loop().time() - began < 3
 
     cluster(scenario, leader_wait_s=0.3)
+
+
+def test_where_nobody_leads_because_of_the_store_the_store_is_named():
+    health = StoreHealth(StoreState.NO_QUORUM, Timestamp(0.0), "etcd at a:1 has no leader")
+    forwarder = Forwarder(
+        Directory("s1", "a:1"), lambda address: None, SystemClock(), store_health=lambda: health
+    )
+    error = forwarder.leaderless(NotLeaderError("scheduler s2 does not lead"))
+    assert isinstance(error, NoLeaderError)
+    assert "read-only" in error.message
+    assert "no quorum: etcd at a:1 has no leader" in error.message
 
 
 def test_a_call_that_waits_goes_on_as_soon_as_somebody_leads():
