@@ -29,6 +29,11 @@ def id_from_bytes(raw: bytes) -> str:
     return raw[:13].hex()[:ID_LENGTH]
 
 
+def id_from_text(text: str) -> str:
+    """Return the ID that follows from `text`: the same for the same, another for another."""
+    return id_from_bytes(hashlib.blake2b(text.encode(), digest_size=13).digest())
+
+
 def task_id(service: ServiceId, slot: int, node: NodeId | None, attempt: int) -> TaskId:
     """Derive a task's ID from what makes it unique.
 
@@ -41,5 +46,4 @@ def task_id(service: ServiceId, slot: int, node: NodeId | None, attempt: int) ->
         attempt: rises with each task of that slot, from 1.
     """
     assert (slot == 0) == (node is not None)
-    text = f"{service}/{slot or node}/{attempt}"
-    return TaskId(id_from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest()))
+    return TaskId(id_from_text(f"{service}/{slot or node}/{attempt}"))

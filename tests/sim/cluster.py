@@ -12,7 +12,7 @@ from typing import Protocol
 
 from berth.entropy import SeededEntropy
 from berth.errors import UnavailableError
-from berth.model.ids import NodeId, id_from_bytes
+from berth.model.ids import NodeId, id_from_text
 from berth.model.instant import Instant, Timestamp
 from berth.model.resources import NodeResources
 from berth.v1.streams_pb2 import LogChunk
@@ -332,7 +332,7 @@ class Cluster:
         name = f"n{number}"
         clock = SimClock(self.loop, rng.uniform(0, 1e5))
         host = WatchedHost(clock, live_restore=rng.random() < 0.5)
-        node_id = NodeId(id_from_bytes(f"node {name} of seed {self.seed:09}".encode()))
+        node_id = NodeId(id_from_text(f"node {name} of seed {self.seed:09}"))
         resources = NodeResources(
             nano_cpus=rng.choice((2, 4, 4, 8)) * 10**9, memory_bytes=rng.choice((2, 4, 8)) * 2**30
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from berth.errors import BerthError, RetryRule
 from berth.model.fence import FENCE_LABEL
-from berth.model.ids import ServiceId, id_from_bytes
+from berth.model.ids import ServiceId, id_from_text
 from berth.model.node import Availability
 from berth.model.resources import Reservation
 from berth.model.service import (
@@ -131,9 +131,7 @@ class Users:
             return
         self._names += 1
         spec = self._new_spec(f"svc{self._names}")
-        service = ServiceId(
-            id_from_bytes(f"service {spec.name} of seed {self._cluster.seed:09}".encode())
-        )
+        service = ServiceId(id_from_text(f"service {spec.name} of seed {self._cluster.seed:09}"))
         promise = self.promises[service] = Promise(spec.name, specs=[spec])
 
         def create(state: LeaderState, now: Now) -> None:
