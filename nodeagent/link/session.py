@@ -161,7 +161,11 @@ class Session:
         if hint in ("", refused_by):
             return False
         failed_at = self._failed.get(hint)
-        return failed_at is None or self._clock.instant() - failed_at > _FAILURE_MEMORY_S
+        if failed_at is None or self._clock.instant() - failed_at > _FAILURE_MEMORY_S:
+            return True
+        # Others could not be reached either since then, and somebody answers now: the fault was
+        # our own network's, and it is over.
+        return any(at >= failed_at for other, at in self._failed.items() if other != hint)
 
     async def _attend(self, address: str) -> _Refusal | None:
         """Hold one session at `address` until it ends; return a refusal if that is how it ended."""
@@ -173,6 +177,8 @@ class Session:
             log.debug("scheduler_unreachable", address=address, why=str(error) or "timed out")
             self._failed[address] = self._clock.instant()
             return None
+        if self._failed.pop(address, None) is not None:
+            self._failed.clear()  # It is back; so may the others be.
         self._stream = stream
         try:
             return await self._converse(stream, address)
