@@ -7,7 +7,7 @@ Invariant: a test gets a cluster without services, all of whose programs run and
 ready, active and without labels, whatever the test before did to it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -17,11 +17,14 @@ from berth.wire.convert import to_proto
 from tests.cluster import TestCluster, running_cluster
 from tests.hosts import ImageFactory, Lab
 
+_LEASE_TTL_S = 5  # The default; the promises of the failure model are made for it.
 _FAILED = pytest.StashKey[bool]()
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> object:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let `cluster` know that its test failed, while everything still is as it was."""
     report = yield
     if call.when == "call":
@@ -32,7 +35,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 @pytest.fixture(scope="session")
 def shared_cluster(lab3: Lab) -> Iterator[TestCluster]:
     """The cluster; ask for `cluster` instead, which heals."""
-    with running_cluster(lab3, schedulers=3, etcds=3) as it:
+    with running_cluster(lab3, schedulers=3, etcds=3, lease_ttl_s=_LEASE_TTL_S) as it:
         yield it
 
 

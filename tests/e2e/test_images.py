@@ -1,4 +1,4 @@
-"""The same image everywhere: digests, moved tags, platforms, registries with and without answers."""
+"""The same image everywhere: digests, moved tags, platforms, registries of all kinds."""
 
 import base64
 import contextlib

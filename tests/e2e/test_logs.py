@@ -1,4 +1,4 @@
-"""Logs of all tasks of a service through the scheduler: merged, followed, cut, and never hanging."""
+"""Logs of all tasks of a service through the scheduler: merged, followed, and never hanging."""
 
 import re
 import subprocess

@@ -3,7 +3,7 @@
 import pytest
 import requests
 
-from tests.cluster import TestCluster
+from tests.cluster import NotYetError, TestCluster
 from tests.e2e.asking import create
 from tests.hosts import ImageFactory
 
@@ -31,13 +31,14 @@ def test_metrics_show_leader_nodes_tasks_and_services(
         ("swarm_manager_tasks_total", "state", "running"): 4,
         ("berth_tasks", "state", "pending"): 1,
     }
-    for (name, label, value), count in expected.items():
-        cluster.wait_until(
-            f"{name} tells {count} {value}",
-            lambda name=name, label=label, value=value, count=count: (
-                leader.metric(name, **{label: value}) == count
-            ),
-        )
+
+    def counts() -> bool:
+        found = {key: leader.metric(key[0], **{key[1]: key[2]}) for key in expected}
+        if found != expected:
+            raise NotYetError(f"metrics are {found}")
+        return True
+
+    cluster.wait_until("the metrics tell nodes and tasks", counts)
     assert leader.metric("swarm_manager_services_total") == 2
     assert leader.metric("berth_tasks_pending") == 1
     assert leader.metric("berth_agent_sessions") == 3

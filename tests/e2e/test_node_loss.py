@@ -158,9 +158,9 @@ def test_lost_after_is_a_setting_that_agents_and_leader_take_up_at_run_time(
 ) -> None:
     create(cluster, "web", images.sleeper("1.0"), replicas=3)
     cluster.wait_running("web", 3)
-    cluster.berth("cluster", "update", "--lost-after=12s")
+    cluster.berth("cluster", "update", "--lost-after=15s")
     info = cluster.berth("cluster", "info").stdout
-    assert "12s" in info
+    assert "15s" in info
     before = running_processes(cluster, "web")
     victim = victim_of(cluster, "web")
     victim.host.cut_link()

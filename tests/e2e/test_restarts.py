@@ -1,4 +1,4 @@
-"""Agents, Engines and schedulers that die and come back: containers stay, or follow their policy."""
+"""Agents, Engines and schedulers that come back: containers stayed, or follow their policy."""
 
 import contextlib
 
