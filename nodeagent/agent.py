@@ -72,6 +72,7 @@ HEARD_REFRESH_S = 5.0
 """How often the journal is told that a leader is at hand, when a service asks for fencing."""
 
 DESCRIBE_PERIOD_S = 30.0
+_FAILURES = (TaskState.FAILED, TaskState.REJECTED)
 _TICK_S_MIN = 0.01
 _CREATE_ACTIONS = ("create",)
 
@@ -173,6 +174,9 @@ class Agent:
         match effect:
             case ReportTask(task_id):
                 self._session.note_status(task_id)
+                task = self.state.tasks.get(task_id)
+                if task is not None and task.observed in _FAILURES:
+                    self._observer.task_failed()
             case SaveJournal(is_urgent):
                 self._is_save_due.set()
                 if is_urgent:

@@ -88,6 +88,11 @@ class AgentMetrics:
             "Containers that this agent started again by itself, while no leader answered.",
             registry=registry,
         )
+        self.failures = Counter(
+            "berth_agent_task_failures_total",
+            "Tasks that ended badly or could not be started.",
+            registry=registry,
+        )
         self.swept_containers = Counter(
             "berth_agent_swept_containers_total",
             "Dead containers that were removed because of their age, their number or a full disk.",
@@ -150,6 +155,10 @@ class AgentMetrics:
     def restarted(self) -> None:
         """A task's container was started again while no leader answered."""
         self.restarts.inc()
+
+    def task_failed(self) -> None:
+        """A task ended badly, or could not be started."""
+        self.failures.inc()
 
     def journal_written(self, seconds: float, is_ok: bool) -> None:
         """The journal was written, or could not be."""

@@ -22,6 +22,10 @@ class AgentObserver(Protocol):
         """A task's container was started again while no leader answered."""
         ...
 
+    def task_failed(self) -> None:
+        """A task ended badly, or could not be started."""
+        ...
+
     def journal_written(self, seconds: float, is_ok: bool) -> None:
         """The journal was written, or could not be."""
         ...
@@ -44,6 +48,9 @@ class NoAgentObserver:
         """Ignore it."""
 
     def restarted(self) -> None:
+        """Ignore it."""
+
+    def task_failed(self) -> None:
         """Ignore it."""
 
     def journal_written(self, seconds: float, is_ok: bool) -> None:

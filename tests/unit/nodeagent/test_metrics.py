@@ -13,6 +13,7 @@ def test_numbers_are_kept():
     metrics.session_opened(7)
     metrics.message_refused("stale_epoch")
     metrics.restarted()
+    metrics.task_failed()
     metrics.journal_written(0.01, True)
     metrics.journal_written(0.0, False)
     metrics.swept(3, 1000)
@@ -24,6 +25,7 @@ def test_numbers_are_kept():
     assert value("berth_agent_epoch") == 7
     assert value("berth_agent_refused_messages_total", {"reason": "stale_epoch"}) == 1
     assert value("berth_agent_restarts_total") == 1
+    assert value("berth_agent_task_failures_total") == 1
     assert value("berth_agent_journal_write_seconds_count") == 1
     assert value("berth_agent_journal_failures_total") == 1
     assert value("berth_agent_swept_containers_total") == 3
