@@ -24,6 +24,7 @@ SLOTS_PER_TURN = 250
 """How many slots, and placements, one turn works on: a few milliseconds."""
 
 _ORPHAN_CHECK_S = 60.0
+_NOTHING_SHOWN = Timestamp(inf)
 
 
 @dataclass(slots=True)
@@ -33,7 +34,7 @@ class Timers:
     heap: list[tuple[Instant, int, ServiceId, SlotKey | None]] = field(default_factory=list)
     known: dict[tuple[ServiceId, SlotKey | None], Instant] = field(default_factory=dict)
     next_orphan_check: Instant = START
-    shown: Timestamp = Timestamp(inf)
+    shown: Timestamp = _NOTHING_SHOWN
     """What the wall clock showed at the last turn; before the first, stamps of others count."""
     _count: int = 0
 

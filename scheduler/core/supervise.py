@@ -48,6 +48,8 @@ def supervise(state: LeaderState, service: ServiceState, now: Now, wake: Waker, 
     """
     if service.is_all_dirty:
         service.is_all_dirty = False
+        if service.is_fresh:
+            _recall_rollout(service)
         _plan_slots(state, service)
         keys: set[SlotKey] = {*service.slots, *service.history, *service.phases}
         service.dirty_slots = dict.fromkeys(sorted(keys, key=_order))
@@ -65,6 +67,22 @@ def supervise(state: LeaderState, service: ServiceState, now: Now, wake: Waker, 
         _supervise_rollout(state, service, now, wake)
         service.is_fresh = False
     return len(slots)
+
+
+def _recall_rollout(service: ServiceState) -> None:
+    """Note which slots an earlier leader's rollout has replaced: its delay and watch still hold."""
+    status = service.record.update_status
+    if status is None or not status.state.is_active:
+        return
+    service.begun |= {
+        slot
+        for slot, tasks in service.slots.items()
+        if any(
+            task.template_version == service.record.template_version
+            and task.created_at >= status.started_at
+            for task in tasks
+        )
+    }
 
 
 def _order(slot: SlotKey) -> tuple[int, str]:
@@ -134,16 +152,26 @@ def _supervise_slot(
     for action in plan.actions:
         _apply(state, service, slot, action, now)
     if slot not in service.closing:
-        phase = plan.phase
-        if phase is Phase.OUTDATED and not may_create:
-            phase = Phase.AWAY
-        service.set_phase(slot, phase)
+        is_away = isinstance(slot, str) and _is_away(state, slot, plan.phase)
+        service.set_phase(slot, Phase.AWAY if is_away else plan.phase)
     if _is_handing_over(state, service, service.slots.get(slot, [])):
         service.handing_over.add(slot)
     else:
         service.handing_over.discard(slot)
     if plan.wake_at != NEVER:
         wake(plan.wake_at, slot)
+
+
+def _is_away(state: LeaderState, node_id: NodeId, phase: Phase | None) -> bool:
+    """Return whether a global service's rollout must not wait for the slot of this node.
+
+    A replacement that was begun goes on where its node still answers; where the node is lost, maybe
+    for ever, it goes on when the node is back.
+    """
+    node = state.nodes.get(node_id)
+    if node is not None and node.state is NodeState.DOWN:
+        return phase in (Phase.OUTDATED, Phase.YOUNG, Phase.REPLACING)
+    return phase is Phase.OUTDATED and (node is None or not may_take(node))
 
 
 def _is_handing_over(state: LeaderState, service: ServiceState, tasks: list[Task]) -> bool:
