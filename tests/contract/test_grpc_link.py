@@ -23,7 +23,7 @@ from nodeagent.link.grpc_link import GrpcLink
 from tests.fakes.fake_engine_host import FakeEngineHost, ImageBehaviour
 from tests.fakes.fake_journal import FakeJournal
 from tests.fakes.fake_runtime import FakeRuntime
-from tests.unit.nodeagent.test_agent import NODE, a_task, a_template
+from tests.unit.nodeagent.bench import NODE, a_task, a_template
 
 
 class Scheduler(dispatcher_pb2_grpc.DispatcherServicer, streams_pb2_grpc.StreamsServicer):

@@ -1,5 +1,6 @@
 """The resolver against servers that do what no registry should."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -149,6 +150,21 @@ def test_a_registry_that_accepts_and_is_silent_costs_a_bounded_time():
         with pytest.raises(RegistryUnreachableError, match="does not answer"):
             resolve(f"{authority}/a", connect_timeout_s=0.3, read_timeout_s=0.3)
         assert time.monotonic() - began < 3
+
+
+def test_a_registry_that_does_not_take_the_connection_costs_its_connect_timeout():
+    with socket.socket() as full, contextlib.ExitStack() as waiting:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)  # Nobody accepts: once its queue is full, the kernel answers nothing.
+        for _ in range(4):
+            ours = waiting.enter_context(socket.socket())
+            ours.setblocking(False)
+            ours.connect_ex(full.getsockname())
+        authority = f"127.0.0.1:{full.getsockname()[1]}"
+        began = time.monotonic()
+        with pytest.raises(RegistryUnreachableError, match="connect timeout"):
+            resolve(f"{authority}/a", connect_timeout_s=0.3, read_timeout_s=60.0)
+        assert 0.3 <= time.monotonic() - began < 5
 
 
 def test_a_trickling_body_costs_a_bounded_time():

@@ -60,7 +60,7 @@ class FakeRuntime:
         self._host = host
         self._clock = host.clock
         self._node_id = node_id
-        self._description = NodeDescription(
+        self.description = NodeDescription(
             hostname=node_name,
             address=address,
             platform=Platform(os="linux", architecture="amd64"),
@@ -72,9 +72,9 @@ class FakeRuntime:
         )
 
     async def describe(self) -> NodeDescription:
-        """Return the facts given at the start."""
+        """Return the facts given at the start, or what a test has put there since."""
         await self._spend(CALL_TIME_S, "describe")
-        return self._description
+        return self.description
 
     async def list_containers(self) -> list[SeenContainer]:
         """Return this node's containers."""

@@ -14,8 +14,6 @@ ROW = re.compile(
 )
 LINES = (TOP / "docs/failure-model.md").read_text("utf-8").splitlines()
 ROWS = [found for found in map(ROW.fullmatch, LINES) if found]
-UNTESTED_MAX = 21
-"""How many rows name no test. May only fall."""
 
 
 def value_of(where: str) -> Any:
@@ -40,12 +38,9 @@ def test_a_timer_is_what_the_table_says(row: re.Match[str]) -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=[row["timer"] for row in ROWS])
 def test_the_test_that_a_row_names_exists(row: re.Match[str]) -> None:
-    if row["test"] == "-":
-        return
     path, _, name = row["test"].strip("`").partition("::")
     assert re.search(rf"def {name}\(", (TOP / path).read_text("utf-8")), row["test"]
 
 
-def test_there_are_many_timers_and_few_without_a_test() -> None:
+def test_there_are_many_timers() -> None:
     assert len(ROWS) > 50
-    assert sum(row["test"] == "-" for row in ROWS) <= UNTESTED_MAX

@@ -1,4 +1,8 @@
-"""How long the agent waits for a scheduler that does not answer."""
+"""How long the agent waits for a scheduler that does not answer, and whose word it takes."""
+
+import asyncio
+import contextlib
+import itertools
 
 from berth.entropy import SeededEntropy
 from berth.v1 import dispatcher_pb2 as pb
@@ -7,6 +11,7 @@ from nodeagent.link.addresses import AddressBook
 from nodeagent.link.session import Session
 from tests.fakes.fake_link import FakeLink, FakeStream
 from tests.fakes.virtual_time import VirtualClock, run_virtually
+from tests.unit.nodeagent.bench import Bench, virtually
 
 
 class Owner:
@@ -67,3 +72,60 @@ def test_a_scheduler_that_does_not_welcome_within_five_seconds_is_given_up():
     assert 5.0 < after_s <= 5.0 + CONNECT_FIRST_S
     assert link.silent.kinds()[0] == "hello"
     assert not link.silent.is_open
+
+
+class TimedLink(FakeLink):
+    """Remembers when each scheduler was tried."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.tries: list[tuple[float, str]] = []
+
+    async def connect(self, address: str) -> FakeStream:
+        self.tries.append((self.clock.instant(), address))
+        return await super().connect(address)
+
+
+@virtually
+async def test_after_a_cut_of_its_own_network_it_follows_the_first_hint_at_once():
+    bench = Bench()
+    bench.link = TimedLink(bench.clock)
+    bench.link.leader = "s1:1"
+    async with bench.agent():
+        await bench.joined()
+        bench.link.leader = ""  # Nobody can be reached.
+        bench.link.stream.break_off()
+        cut_at = len(bench.link.tries)
+        await bench.until(
+            lambda: len(bench.link.tries) > cut_at + 4 and bench.link.attempts[-1] == "s1:1",
+            "several failures, the leader's last",
+        )
+        bench.link.tries.clear()
+        bench.link.leader = "s1:1"
+        bench.link.followers = {"s2:1": "s1:1"}
+        await bench.until(lambda: len(bench.link.streams) == 2, "a second session")
+        (asked_at, follower), (followed_at, leader) = bench.link.tries
+        assert (follower, leader) == ("s2:1", "s1:1")
+        assert followed_at == asked_at
+
+
+@virtually
+async def test_a_leader_that_alone_has_just_failed_is_not_believed_in():
+    bench = Bench()
+    bench.link = TimedLink(bench.clock)
+    bench.link.leader = "s1:1"
+    async with bench.agent():
+        await bench.joined()
+        bench.link.leader = ""  # It died; its follower does not know yet.
+        bench.link.followers = {"s2:1": "s1:1"}
+        bench.link.stream.break_off()
+        bench.link.tries.clear()
+        await bench.until(lambda: len(bench.link.tries) >= 5, "tries")
+        after_refusals = [
+            later - at
+            for (at, address), (later, _) in itertools.pairwise(bench.link.tries)
+            if address == "s2:1"
+        ]
+        assert after_refusals[0] == 0  # Followed, and found dead.
+        assert after_refusals[1] > 0.05

@@ -1,0 +1,70 @@
+"""What the agent does now and then: tell changed facts, write its journal."""
+
+from dataclasses import replace
+
+import pytest
+
+from berth.model.ids import TaskId
+from berth.model.task import TaskState
+from tests.fakes.fake_journal import FakeJournal
+from tests.unit.nodeagent.bench import Bench, a_task, a_template, virtually
+
+
+class TimedJournal(FakeJournal):
+    """Remembers when it was written."""
+
+    def __init__(self, clock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.saved_at: list[float] = []
+
+    async def save(self, record) -> None:
+        await super().save(record)
+        self.saved_at.append(self.clock.instant())
+
+
+@virtually
+async def test_changed_facts_are_told_within_half_a_minute():
+    bench = Bench()
+    async with bench.agent():
+        await bench.joined()
+        began = bench.clock.instant()
+        for engine_version in ("29.0", "29.1"):
+            bench.runtime.description = replace(
+                bench.runtime.description, engine_version=engine_version
+            )
+            await bench.until(
+                lambda wanted=engine_version: any(
+                    message.description.engine_version == wanted
+                    for message in bench.link.stream.received
+                ),
+                "the new version",
+            )
+            told_after_s = bench.clock.instant() - began
+            assert told_after_s == pytest.approx(30.0, abs=0.1)
+            began = bench.clock.instant()
+        await bench.clock.sleep(100)
+        assert bench.link.stream.kinds().count("description") == 2  # What did not change is not.
+
+
+@virtually
+async def test_statuses_of_a_moment_are_journalled_together():
+    bench = Bench()
+    bench.journal = TimedJournal(bench.clock)
+    async with bench.agent():
+        await bench.joined()
+        tasks = [a_task(number) for number in range(1, 5)]
+        bench.link.assign(*tasks, templates=(a_template(),), is_complete=True)
+        await bench.told("task4", TaskState.RUNNING)
+        await bench.clock.sleep(4)
+        bench.journal.saved_at.clear()
+        began = bench.clock.instant()
+        for number in (1, 2, 3):  # Over 0.12 s: one moment.
+            bench.host.exit_now(TaskId(f"task{number}"), 1)
+            await bench.clock.sleep(0.06)
+        await bench.clock.sleep(3)
+        (saved_at,) = bench.journal.saved_at
+        assert saved_at - began == pytest.approx(0.2, abs=0.02)
+        bench.host.exit_now(TaskId("task4"), 1)
+        await bench.clock.sleep(3)
+        assert len(bench.journal.saved_at) == 2
