@@ -56,6 +56,7 @@ class ControlClient:
         tls: TlsSettings | None = None,
         clock: Clock | None = None,
         timeout_s: float = CALL_TIMEOUT_S,
+        repeats_refusals: bool = True,
     ) -> None:
         """Prepare; nothing is connected yet.
 
@@ -64,6 +65,8 @@ class ControlClient:
             tls: our certificate, None for plain connections.
             clock: for pauses between rounds.
             timeout_s: how long one call may take over all schedulers together.
+            repeats_refusals: ask again when the answer was that nobody leads; each scheduler waits
+                for a leader itself.
         """
         if not addresses:
             raise ConfigError("no scheduler is named: give --scheduler or set BERTH_SCHEDULER")
@@ -71,6 +74,7 @@ class ControlClient:
         self._tls = tls
         self._clock = clock or SystemClock()
         self._timeout_s = timeout_s
+        self._repeats_refusals = repeats_refusals
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._preferred = 0
 
@@ -318,7 +322,7 @@ class ControlClient:
                         return await getattr(self._stub(address), method)(request)
                     except grpc.aio.AioRpcError as error:
                         last = error_from_rpc(error)
-                        if not _may_repeat(last, is_read):
+                        if not (self._repeats_refusals and _may_repeat(last, is_read)):
                             raise last from error
                     self._preferred = (self._preferred + 1) % len(self._addresses)
                     if self._preferred == 0:

@@ -54,6 +54,10 @@ class SchedulerSettings:
     """Host, or host:port, by which agents and other schedulers reach us; default: our host name."""
     key_file: str = ""
     """The key that seals registry credentials at rest; needed before a service may carry any."""
+    docker_socket: str = ""
+    """Path of a unix socket for the Docker API; "" = none."""
+    docker_insecure_tcp: bool = False
+    """Serve the Docker API without TLS on http_listen even where others can reach it."""
     etcd: EtcdSection = field(default_factory=EtcdSection)
     tls: TlsSection = field(default_factory=TlsSection)
     registry: RegistrySection = field(default_factory=RegistrySection)

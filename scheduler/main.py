@@ -24,6 +24,7 @@ def _flags(options: Mapping[str, Any]) -> dict[str, object]:
         "http_listen": options["http_listen"],
         "advertise": options["advertise"],
         "key_file": options["key_file"],
+        "docker_socket": options["docker_socket"],
         "etcd.endpoints": endpoints or None,
         "etcd.prefix": options["etcd_prefix"],
         "tls.ca_file": options["tls_ca_file"],
@@ -40,7 +41,12 @@ def _flags(options: Mapping[str, Any]) -> dict[str, object]:
 @click.option("--etcd", multiple=True, metavar="URL[,URL…]", help="etcd's members.")
 @click.option("--etcd-prefix", help="Prefix of all keys (/berth/).")
 @click.option("--grpc-listen", metavar="HOST:PORT", help="For agents and clients (:7701).")
-@click.option("--http-listen", metavar="HOST:PORT", help="For metrics and health (:7702).")
+@click.option(
+    "--http-listen",
+    metavar="HOST:PORT",
+    help="For metrics and health, and on a loopback address for the Docker API (:7702).",
+)
+@click.option("--docker-socket", metavar="PATH", help="Unix socket for the Docker API (none).")
 @click.option("--advertise", metavar="HOST[:PORT]", help="How others reach us (our host name).")
 @click.option("--key-file", help="Key that seals registry credentials at rest.")
 @click.option("--tls-ca-file", help="Authority that all certificates must be from.")

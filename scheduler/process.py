@@ -6,13 +6,16 @@ resign first, so that the next leader is at work while our own servers still dra
 
 import asyncio
 import os
+import socket
 from functools import partial
+from importlib.metadata import version as package_version
 from pathlib import Path
 
 import grpc
 import structlog
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Mount
 
 from berth.clock import SystemClock
 from berth.entropy import Entropy, SystemEntropy
@@ -29,6 +32,10 @@ from berth.systemd import Notifier
 from berth.v1 import dispatcher_pb2_grpc, streams_pb2_grpc
 from berth.wire.channel import bind, make_server, open_channel
 from berth.wire.status import BerthErrorInterceptor
+from gateway.app import docker_app, refusing_app
+from gateway.config import GatewaySettings, serves_docker_over_tcp
+from gateway.connect import open_gateway, own_address
+from gateway.context import Gateway
 from scheduler.config import SchedulerSettings
 from scheduler.control.credentials import credentials_for_agents
 from scheduler.control.forward import Forwarder
@@ -106,7 +113,8 @@ class SchedulerProcess:
         await grpc_server.start()
         routes = observability_routes(self._registry, Health, readiness)
         notifier = Notifier.from_env(os.environ, os.getpid())
-        supervisor.start("http", serve_app(Starlette(routes=routes), listener))
+        gateway = self._open_gateway(port)
+        self._serve_docker(supervisor, gateway, routes, listener)
         supervisor.start("loop-lag", watch_loop_lag(self._clock, metrics.loop_lag.observe))
         supervisor.start("census", metrics.keep_counting())
         supervisor.start("watchdog", notifier.feed_watchdog(self._clock, lambda: True))
@@ -125,6 +133,7 @@ class SchedulerProcess:
         leading.cancel()
         await asyncio.wait({leading})
         await grpc_server.stop(_SERVER_DRAIN_S)
+        await gateway.client.close()
         await forwarder.aclose()
         resolver.close()
         await client.aclose()
@@ -160,6 +169,36 @@ class SchedulerProcess:
         router = ControlRouter(forwarder, answers, requires_tls=requires_tls)
         server.add_generic_rpc_handlers((router,))
         return forwarder
+
+    def _open_gateway(self, grpc_port: int) -> Gateway:
+        settings = self._settings
+        return open_gateway(
+            GatewaySettings(settings.name, package_version("berth"), settings.docker_socket),
+            own_address(settings.grpc_listen, grpc_port),
+            self._tls,
+            self._registry,
+            self._clock,
+        )
+
+    def _serve_docker(
+        self,
+        supervisor: Supervisor,
+        gateway: Gateway,
+        routes: list[BaseRoute],
+        listener: socket.socket,
+    ) -> None:
+        """Serve the Docker API on its socket, and on HTTP where that is safe or insisted on."""
+        settings, docker = self._settings, docker_app(gateway)
+        supervisor.start("docker-events", gateway.events.run())
+        if settings.docker_socket:
+            unix = open_listener("docker_socket", f"unix:{settings.docker_socket}")
+            supervisor.start("docker", serve_app(docker, unix))
+        is_served = serves_docker_over_tcp(
+            listener_address(listener), is_insisted=settings.docker_insecure_tcp
+        )
+        over_tcp = docker if is_served else refusing_app(settings.docker_socket)
+        app = Starlette(routes=[*routes, Mount("/", app=over_tcp)])
+        supervisor.start("http", serve_app(app, listener))
 
     def _etcd_settings(self) -> EtcdSettings:
         section = self._settings.etcd

@@ -125,6 +125,7 @@ class TestCluster:
                     name,
                     grpc_address=f"{ip}:{free_port(ip)}",
                     http_address=f"{ip}:{free_port(ip)}",
+                    docker_socket=self.folder / f"{name}.sock",
                     etcd_urls=[member.url for member in self.etcds],
                     tls=self.certificate(Role.SCHEDULER, name, ip),
                     flags=[

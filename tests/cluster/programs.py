@@ -173,6 +173,7 @@ class SchedulerProgram(_Observable):
         *,
         grpc_address: str,
         http_address: str,
+        docker_socket: Path,
         etcd_urls: Sequence[str],
         tls: TlsSettings,
         flags: Sequence[str],
@@ -186,6 +187,7 @@ class SchedulerProgram(_Observable):
             f"--etcd={','.join(etcd_urls)}",
             f"--grpc-listen={grpc_address}",
             f"--http-listen={http_address}",
+            f"--docker-socket={docker_socket}",
             f"--advertise={grpc_address}",
             *tls_flags(tls),
             *flags,
@@ -194,6 +196,7 @@ class SchedulerProgram(_Observable):
         self.argv = argv
         self.grpc_address = grpc_address
         self.http_address = http_address
+        self.docker_host = f"unix://{docker_socket}"
 
 
 class AgentProgram(_Observable):

@@ -1,0 +1,54 @@
+"""What the gateway is told at the start, and where the Docker API may be served.
+
+Duty: the settings, and the rule for TCP. Not here: listening (scheduler.process), reading files.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Final
+
+LOCAL_NAMES: Final = frozenset({"localhost", "ip6-localhost"})
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """Who this scheduler is, as clients are told.
+
+    `socket` is the path of the unix socket, "" without one.
+    """
+
+    scheduler: str
+    software_version: str
+    socket: str = ""
+
+
+def is_loopback(address: str) -> bool:
+    """Return whether only this machine can reach a listener on `address` (HOST:PORT, unix:PATH)."""
+    if address.startswith("unix:"):
+        return True
+    host = address.rpartition(":")[0].strip("[]").partition("%")[0]
+    if host in LOCAL_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # A name may mean anything, and an empty host means every address.
+
+
+def serves_docker_over_tcp(address: str, *, is_insisted: bool) -> bool:
+    """Return whether a listener without TLS on `address` may serve the Docker API.
+
+    Args:
+        address: that is really listened on.
+        is_insisted: the setting `docker_insecure_tcp`.
+    """
+    return is_insisted or is_loopback(address)
+
+
+def refusal_of_tcp(socket: str) -> str:
+    """Return what a client is told where the Docker API is not served."""
+    where = f"use the unix socket: DOCKER_HOST=unix://{socket}" if socket else "set docker_socket"
+    return (
+        "the Docker API is not served on this address, because everybody who reaches it could use "
+        f"the cluster; {where}, let http_listen be a loopback address, or set docker_insecure_tcp"
+    )

@@ -1,0 +1,117 @@
+"""/tasks: list and inspect."""
+
+from collections.abc import Mapping, Sequence
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from berth.client import ControlClient
+from berth.errors import InvalidRequestError, NotFoundError
+from berth.model.task import TaskState
+from berth.views import ServiceView, TaskView
+from gateway.answers import list_response
+from gateway.context import gateway_of
+from gateway.filters import Filters
+from gateway.translate.tasks import desired_state, task_name, write_task, written_templates
+
+_FILTERS = ("_up-to-date", "desired-state", "id", "label", "name", "node", "runtime", "service")
+_STATES = tuple(state.name.lower() for state in TaskState)
+
+
+async def list_tasks(request: Request) -> Response:
+    """GET /tasks."""
+    gateway = gateway_of(request)
+    filters = Filters.from_text(request.query_params.get("filters", ""), _FILTERS)
+    filters.one_of("desired-state", _STATES)
+    filters.one_of("runtime", ("container", "plugin"))
+    names = filters.get("service")
+    services = await gateway.client.list_services(names)
+    known = {str(service.id): service for service in services}
+    tasks = await gateway.client.list_tasks(
+        services=names,
+        nodes=filters.get("node"),
+        ids=filters.get("id"),
+        up_to_date=filters.flag("_up-to-date"),
+    )
+    wanted = [task for task in tasks if _is_wanted(task, known.get(task.service_id), filters)]
+    writer = TaskWriter(known)
+    return list_response(wanted, writer.written, gateway.clock)
+
+
+def _is_wanted(task: TaskView, service: ServiceView | None, filters: Filters) -> bool:
+    labels = service.spec.labels if service is not None else {}
+    return (
+        filters.prefix("name", task_name(task))
+        and filters.exact("desired-state", desired_state(task))
+        and filters.exact("runtime", "container")
+        and filters.labels("label", labels)
+    )
+
+
+class TaskWriter:
+    """Writes tasks; what the tasks of a service share is written once."""
+
+    def __init__(self, services: Mapping[str, ServiceView]) -> None:
+        self._services = services
+        self._templates = written_templates(services)
+
+    def written(self, task: TaskView) -> dict[str, object]:
+        """Return a task."""
+        service = self._services.get(task.service_id)
+        if service is None:
+            return write_task(task, None, {})
+        is_newest = task.template_version == service.template_version
+        spec = self._templates[service.id] if is_newest else None
+        return write_task(task, spec, service.spec.labels)
+
+
+async def inspect_task(request: Request) -> Response:
+    """GET /tasks/{id}."""
+    client = gateway_of(request).client
+    task = await find_task(client, request.path_params["id"])
+    services = await services_of(client, [task])
+    return JSONResponse(TaskWriter(services).written(task))
+
+
+async def find_task(client: ControlClient, name: str) -> TaskView:
+    """Return a task by full ID, else exact name, else unique prefix of its ID.
+
+    Raises:
+        NotFoundError: there is none.
+        InvalidRequestError: several IDs begin so.
+    """
+    found = await client.list_tasks(ids=[name])
+    exact = [task for task in found if task.id == name]
+    if not exact and "." in name:
+        # A name tells its service: nobody else's tasks need be looked at.
+        service = name.partition(".")[0]
+        try:
+            tasks = await client.list_tasks(services=[service])
+        except NotFoundError:
+            tasks = []
+        exact = [task for task in tasks if name in (task_name(task), task.name)][:1]
+    if exact:
+        return exact[0]
+    if len(found) > 1:
+        raise InvalidRequestError(f"task {name} is ambiguous ({len(found)} matches found)")
+    if not found:
+        raise NotFoundError(f"task {name} not found")
+    return found[0]
+
+
+async def services_of(client: ControlClient, tasks: Sequence[TaskView]) -> dict[str, ServiceView]:
+    """Return the services of `tasks` that still exist."""
+    found = {}
+    for service_id in {task.service_id for task in tasks}:
+        try:
+            found[str(service_id)] = await client.get_service(service_id)
+        except NotFoundError:
+            continue  # Removed, but its tasks still stop.
+    return found
+
+
+ROUTES = [
+    Route("/tasks", list_tasks, methods=["GET"]),
+    Route("/tasks/{id}", inspect_task, methods=["GET"]),
+]
