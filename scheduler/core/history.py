@@ -29,8 +29,9 @@ def finished_from(
     ran_s = max(measured, status.ran_s if status else 0.0)
     by_itself = task.is_wanted and task.observed in END_STATES_BY_ITSELF
     before = 0
-    if history and history[-1].template_version == task.template_version:
-        before = history[-1].ends_in_row
+    earlier = attempts(history)
+    if earlier and earlier[-1].template_version == task.template_version:
+        before = earlier[-1].ends_in_row
     row = ends_in_row(before, ran_s, effective_restart(policy).delay_s) if by_itself else 0
     return FinishedTask(
         id=task.id,
@@ -51,6 +52,11 @@ def finished_from(
         counts_as_restart=by_itself,
         ends_in_row=row,
     )
+
+
+def attempts(history: Sequence[FinishedTask]) -> list[FinishedTask]:
+    """Return the entries that were attempts: a replacement called off before it ran was none."""
+    return [entry for entry in history if entry.counts_as_restart or entry.ran_s > 0.0]
 
 
 def entries_to_keep(limit: int, policy: RestartPolicy) -> int:

@@ -13,6 +13,7 @@ from berth.model.defaults import effective_restart
 from berth.model.instant import Timestamp, remaining_s
 from berth.model.service import RestartCondition, RestartPolicy
 from berth.model.task import FinishedTask, TaskState
+from scheduler.core.history import attempts
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,7 @@ def plan_restart(
         template_version: of the next task; earlier templates' failures do not count.
         now: wall clock; only ever compared with the leader's own stamps, and clamped.
     """
-    # A replacement that was called off before it ran is no attempt: what was before it counts.
-    history = [entry for entry in history if entry.counts_as_restart or entry.ran_s > 0.0]
+    history = attempts(history)
     if not history:
         return Restart(0.0, 0.0, 0)
     last = history[-1]

@@ -4,7 +4,7 @@ import pytest
 
 from berth.model.service import RestartPolicy
 from berth.model.task import FinishedTask, Task, TaskState, TaskStatus
-from scheduler.core.history import entries_to_keep, finished_from, trim
+from scheduler.core.history import attempts, entries_to_keep, finished_from, trim
 from tests.builders import restart
 from tests.unit.scheduler.core.builders import a_task, ended
 
@@ -80,3 +80,11 @@ def test_the_newest_are_kept() -> None:
     entries = [ended(attempt=number) for number in (1, 2, 3)]
     assert [entry.attempt for entry in trim(entries, 2)] == [2, 3]
     assert trim(entries, 9) == entries
+
+
+def test_a_replacement_that_was_called_off_before_it_ran_does_not_end_a_row() -> None:
+    called_off = ended(S.SHUTDOWN, attempt=5, row=0, counts=False)
+    history = [ended(row=4, attempt=4), called_off]
+    assert attempts(history) == history[:1]
+    finished = finished_from(a_task(S.FAILED, attempt=6, since=-1), history, restart())
+    assert finished.ends_in_row == 5
