@@ -302,10 +302,12 @@ def _supervise_rollout(state: LeaderState, service: ServiceState, now: Now, wake
         running_since=partial(_running_since, service, now),
     )
     plan = plan_rollout(view, now)
+    outdated = set(view.outdated)
     for begin in plan.begin:
         version = service.record.template_version
         state.add_task(service, begin.slot, version, begin.desired, now)
-        service.begun.add(begin.slot)
+        if begin.slot in outdated:
+            service.begun.add(begin.slot)  # A drain is no part of a rollout.
         service.set_phase(begin.slot, Phase.REPLACING)
     if plan.record is not None:
         _adopt_record(state, service, plan.record)

@@ -479,3 +479,18 @@ def test_changed_labels_are_told_to_the_nodes_since_the_fence_is_one(world):
     world.settle()
     world.update("web", a_spec(replicas=3, labels={"berth.fence": "after:30s"}))
     assert set(world.state.untold) == {"n1", "n2", "n3"}
+
+
+def test_a_drain_leaves_the_status_of_the_last_rollout_alone(world):
+    world.create(a_spec(replicas=3))
+    world.settle()
+    world.update("web", a_spec(replicas=3, image="app:2"))
+    world.pass_time(30)
+    commands.roll_back_service(world.state, world.service(), 0, world.now)
+    world.pass_time(30)
+    assert world.status() == "rollback_completed"
+    set_availability(world, "n1", Availability.DRAIN)
+    for _ in range(10):
+        world.turn()
+        world.instant += 0.1
+        assert world.status() == "rollback_completed"
