@@ -13,10 +13,11 @@ from berth.model.ids import ClusterId, Epoch
 from berth.model.registry_auth import RegistryAuth
 from berth.model.service import Platform, ServiceSpec
 from berth.model.task import TaskState, TaskStatus
-from berth.v1 import control_pb2, dispatcher_pb2, streams_pb2_grpc
+from berth.v1 import control_pb2, dispatcher_pb2, dispatcher_pb2_grpc, streams_pb2_grpc
 from berth.wire.channel import bind, make_server, open_channel
 from berth.wire.convert import to_proto
 from berth.wire.status import BerthErrorInterceptor
+from berth.wire.tls import TlsSettings
 from scheduler.control.forward import Forwarder
 from scheduler.control.relay import LogRelay, StreamsService
 from scheduler.control.router import ControlRouter
@@ -26,6 +27,7 @@ from scheduler.core.now import Now
 from scheduler.core.state import LeaderState
 from scheduler.directory import Directory
 from scheduler.dispatch.desk import AgentSession
+from scheduler.dispatch.service import DispatcherService
 from scheduler.election.port import LeaderInfo
 from scheduler.leader import Leader, LeaderObserver
 from scheduler.registry import RegistryUnreachableError, ResolvedImage
@@ -210,12 +212,16 @@ class Scheduler:
 
 @asynccontextmanager
 async def serving(
-    name: str, *, leader_wait_s: float = 5.0, silence_s: float = 5.0
+    name: str,
+    *,
+    leader_wait_s: float = 5.0,
+    silence_s: float = 5.0,
+    tls: TlsSettings | None = None,
 ) -> AsyncIterator[Scheduler]:
-    """Serve the control API and the agents' log streams on a free port."""
+    """Serve the control API, agents' sessions and their log streams on a free port."""
     clock = SystemClock()
     server = make_server(interceptors=[BerthErrorInterceptor()])
-    address = f"127.0.0.1:{bind(server, '127.0.0.1:0', None)}"
+    address = f"127.0.0.1:{bind(server, '127.0.0.1:0', tls)}"
     directory = Directory(name, address)
     registry = FakeRegistry()
     relay = LogRelay(directory, clock, SeededEntropy(name), silence_s=silence_s)
@@ -230,14 +236,18 @@ async def serving(
         store_health=lambda: health,
     )
     forwarder = Forwarder(
-        directory, lambda a: open_channel(a, None), clock, leader_wait_s=leader_wait_s
+        directory, lambda a: open_channel(a, tls), clock, leader_wait_s=leader_wait_s
     )
-    server.add_generic_rpc_handlers((ControlRouter(forwarder, service, requires_tls=False),))
+    is_closed = tls is not None
+    server.add_generic_rpc_handlers((ControlRouter(forwarder, service, requires_tls=is_closed),))
     streams_pb2_grpc.add_StreamsServicer_to_server(
-        StreamsService(relay, requires_tls=False), server
+        StreamsService(relay, requires_tls=is_closed), server
+    )
+    dispatcher_pb2_grpc.add_DispatcherServicer_to_server(
+        DispatcherService(directory, clock, requires_tls=is_closed), server
     )
     await server.start()
-    async with open_channel(address, None) as channel:
+    async with open_channel(address, tls) as channel:
         try:
             yield Scheduler(directory, server, channel, forwarder, relay, registry, service, health)
         finally:
