@@ -34,7 +34,12 @@ class Prometheus:
         return f"http://{self.address}"
 
     def start(
-        self, targets: Mapping[str, Sequence[str]], interval_s: int = 1, rules: Sequence[Path] = ()
+        self,
+        targets: Mapping[str, Sequence[str]],
+        interval_s: int = 1,
+        rules: Sequence[Path] = (),
+        labels: Mapping[str, str] | None = None,
+        more_scrapes: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         """Start it and wait until it answers.
 
@@ -42,6 +47,8 @@ class Prometheus:
             targets: addresses (`host:port`, each with a /metrics) by job name.
             interval_s: seconds between two scrapes, and between two looks at the rules.
             rules: rule files to load.
+            labels: of every target, such as the cluster.
+            more_scrapes: scrape configurations beside the static ones.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         config = {
@@ -51,8 +58,16 @@ class Prometheus:
             },
             "rule_files": [str(path.resolve()) for path in rules],
             "scrape_configs": [
-                {"job_name": job, "static_configs": [{"targets": list(addresses)}]}
-                for job, addresses in targets.items()
+                *(
+                    {
+                        "job_name": job,
+                        "static_configs": [
+                            {"targets": list(addresses), "labels": dict(labels or {})}
+                        ],
+                    }
+                    for job, addresses in targets.items()
+                ),
+                *more_scrapes,
             ],
         }
         config_path = self._folder / "prometheus.json"
@@ -83,11 +98,40 @@ class Prometheus:
         Raises:
             LabError: Prometheus refused the expression; the message says why.
         """
-        answer = requests.get(f"{self.url}/api/v1/query", params={"query": expression}, timeout=10)
+        found = self._ask("query", expression, {})
+        return [(item["metric"], float(item["value"][1])) for item in found]
+
+    def query_range(
+        self, expression: str, last_s: float, step_s: int = 1
+    ) -> list[tuple[dict[str, str], list[float]]]:
+        """Evaluate an expression over the last seconds, as a graph does; NaN is no value.
+
+        Raises:
+            LabError: Prometheus refused the expression; the message says why.
+        """
+        now = time.time()
+        span = {"start": f"{now - last_s}", "end": f"{now}", "step": f"{step_s}s"}
+        found = self._ask("query_range", expression, span)
+        series = [
+            (item["metric"], [float(text) for _, text in item["values"] if text != "NaN"])
+            for item in found
+        ]
+        return [(labels, values) for labels, values in series if values]
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Return all alerts that are pending or firing, with their annotations."""
+        answer = requests.get(f"{self.url}/api/v1/alerts", timeout=10)
+        found: list[dict[str, Any]] = answer.json()["data"]["alerts"]
+        return found
+
+    def _ask(self, kind: str, expression: str, span: Mapping[str, str]) -> list[dict[str, Any]]:
+        parameters = {"query": expression, **span}
+        answer = requests.get(f"{self.url}/api/v1/{kind}", params=parameters, timeout=30)
         body: Any = answer.json()
         if body["status"] != "success":
             raise LabError(f"{expression}: {body['error']}")
-        return [(item["metric"], float(item["value"][1])) for item in body["data"]["result"]]
+        result: list[dict[str, Any]] = body["data"]["result"]
+        return result
 
     def _answers(self) -> bool:
         try:
