@@ -26,6 +26,7 @@ from berth.wire.tls import TlsSettings
 CLOSE_TIMEOUT_S = 0.5
 
 _SessionCall: TypeAlias = "grpc.aio.StreamStreamCall[Any, Any]"
+_LogCall: TypeAlias = "grpc.aio.StreamUnaryCall[Any, Any]"
 
 
 class GrpcLink:
@@ -54,11 +55,20 @@ class GrpcLink:
         """Send `chunks` beside the session with the scheduler at `address`."""
         if self._channel is None or address != self._address:
             raise UnavailableError(f"there is no session with the scheduler at {address} any more")
-        stub = streams_pb2_grpc.StreamsStub(self._channel)
+        call: _LogCall = streams_pb2_grpc.StreamsStub(self._channel).PublishLogs()
+        # Not handed to gRPC, which would still be reading `chunks` when a cancelled caller closes
+        # them, and closing a generator that runs is an error.
+        sending = asyncio.ensure_future(_send_all(call, chunks))
         try:
-            await stub.PublishLogs(chunks)
+            await call
         except grpc.aio.AioRpcError as error:
             raise _unavailable(error) from error
+        finally:
+            sending.cancel()
+            await asyncio.wait({sending})
+            call.cancel()
+            if not sending.cancelled() and (failure := sending.exception()) is not None:
+                raise failure
 
     async def aclose(self) -> None:
         """Close the channel."""
@@ -115,6 +125,19 @@ class GrpcStream:
                     await self._call.done_writing()
                     await self._call.code()
         self._call.cancel()
+
+
+async def _send_all(call: _LogCall, chunks: AsyncIterator[LogChunk]) -> None:
+    """Send `chunks` and say that nothing more comes; the call itself tells why it broke."""
+    try:
+        async for chunk in chunks:
+            await call.write(chunk)
+        await call.done_writing()
+    except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        return
+    except Exception:
+        call.cancel()
+        raise
 
 
 def _unavailable(error: grpc.aio.AioRpcError) -> UnavailableError:

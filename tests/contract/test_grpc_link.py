@@ -185,6 +185,32 @@ def test_logs_go_beside_the_session_and_nowhere_else():
     asyncio.run(run())
 
 
+def test_logs_that_nobody_wants_any_more_can_be_closed_at_once():
+    """A user who ends `docker service logs --follow` must not end the agent."""
+
+    async def run():
+        async with serving() as (address, scheduler, _):
+            link = GrpcLink(None)
+            stream = await link.connect(address)
+            more = asyncio.Event()
+
+            async def chunks():
+                yield LogChunk(request_id="r0")
+                await more.wait()
+
+            following = chunks()
+            publishing = asyncio.ensure_future(link.publish(address, following))
+            await until(lambda: scheduler.chunks)
+            publishing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await publishing
+            await following.aclose()
+            await stream.aclose()
+            await link.aclose()
+
+    asyncio.run(run())
+
+
 def test_an_agent_serves_over_real_connections(tls):
     """Hello, assignments, statuses, goodbye: the shell's own tests, with gRPC between."""
 
