@@ -198,13 +198,15 @@ def test_logs_that_nobody_wants_any_more_can_be_closed_at_once():
                 yield LogChunk(request_id="r0")
                 await more.wait()
 
-            following = chunks()
-            publishing = asyncio.ensure_future(link.publish(address, following))
+            async def serve():
+                async with contextlib.aclosing(chunks()) as following:
+                    await link.publish(address, following)
+
+            publishing = asyncio.ensure_future(serve())
             await until(lambda: scheduler.chunks)
             publishing.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await publishing
-            await following.aclose()
             await stream.aclose()
             await link.aclose()
 
