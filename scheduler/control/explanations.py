@@ -21,7 +21,7 @@ from berth.v1 import control_pb2 as pb
 from scheduler.census import Convergence, convergence, wanted_tasks
 from scheduler.control.lookup import TaskRef, slot_key
 from scheduler.control.rollout_words import rollout_lines
-from scheduler.control.views import TaskViewer, node_name, task_name
+from scheduler.control.views import TaskViewer, node_name, running_on_lost_nodes, task_name
 from scheduler.core.now import Now
 from scheduler.core.placement.explain import Explanation, explain
 from scheduler.core.placement.filters import FilterKind, Reason
@@ -59,7 +59,8 @@ def explain_subject(
     troubled = list(_troubled(service))
     for ref in troubled[:TASKS_SHOWN_MAX]:
         _add_task(answer, state, ref, viewer, now)
-    answer.summary = _service_summary(service, found, len(troubled))
+    running = service.running - running_on_lost_nodes(state)[record.id]
+    answer.summary = _service_summary(service, running, found, len(troubled))
     return answer
 
 
@@ -137,10 +138,10 @@ def _order(slot: SlotKey) -> tuple[int, str]:
     return (slot, "") if isinstance(slot, int) else (0, slot)
 
 
-def _service_summary(service: ServiceState, found: Explanation, troubled: int) -> str:
+def _service_summary(service: ServiceState, running: int, found: Explanation, troubled: int) -> str:
     standing = convergence(service)
     wanted = wanted_tasks(service)
-    counts = f"{service.running} of {wanted} tasks run"
+    counts = f"{running} of {wanted} tasks run"
     match standing:
         case Convergence.CONVERGED:
             return f"{counts}: all is as wanted"

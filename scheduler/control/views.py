@@ -282,10 +282,12 @@ def node_view(state: LeaderState, node: Node, now: Now, *, connected: bool) -> p
         connected: whether it has a session with this leader.
     """
     table, row = state.table, state.table.row_of(node.id)
-    tasks = state.node_tasks.get(node.id, {}).values()
+    # What a lost node was last seen to run is counted nowhere: it is replaced elsewhere.
+    is_down = node.state is NodeState.DOWN
+    tasks = () if is_down else state.node_tasks.get(node.id, {}).values()
     liveness = state.liveness.get(node.id)
     view = pb.NodeView(
-        tasks_running=sum(task.observed == TaskState.RUNNING for task in tasks),
+        tasks_running=sum(counts_as_running(task) for task in tasks),
         connected=connected,
         heard_age_s=0.0 if liveness is None else max(now.instant - liveness.heard_at, 0.0),
     )

@@ -41,6 +41,16 @@ def test_a_converged_service_is_as_wanted(world):
     assert list(answer.rollout) == []
 
 
+def test_tasks_last_seen_on_a_lost_node_are_not_said_to_run(world):
+    # Fenced, they stay wanted for a while: their agent may still be about to stop them.
+    fence = {"berth.fence": "after:30s"}
+    world.create(a_spec(replicas=2, constraints=("node.hostname==n1",), labels=fence))
+    world.settle()
+    world.cut("n1")
+    world.pass_time(10)
+    assert explained(world).summary.startswith("0 of 2 tasks run")
+
+
 def test_waiting_tasks_come_with_exact_counts_and_what_would_help(world):
     drain(world, "n1")
     world.create(a_spec(replicas=2, cpus=3, constraints=("node.hostname!=n2",)))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from berth.model.ids import TaskId
+from berth.model.ids import NodeId, TaskId
 from berth.model.service import UpdatePolicy
 from berth.model.task import TaskState, TaskStatus
 from scheduler.control.lookup import find_subject, find_task
@@ -208,6 +208,37 @@ def test_a_node_shows_what_is_reserved_on_it_and_since_when_it_is_silent(world):
     assert views["n1"].heard_age_s < 1
     assert views["n3"].heard_age_s == pytest.approx(3, abs=0.6)
     assert views["n1"].connected
+
+
+def running_by_node(world: World) -> dict[str, int]:
+    return {
+        node.id: node_view(world.state, node, world.now, connected=True).tasks_running
+        for node in nodes_by_name(world.state.nodes.values())
+    }
+
+
+def test_of_a_lost_node_no_task_counts_as_running(world):
+    world.create(a_spec(replicas=6))
+    world.settle()
+    assert running_by_node(world) == {"n1": 2, "n2": 2, "n3": 2}
+    world.cut("n1")
+    world.pass_time(10)
+    assert running_by_node(world) == {"n1": 0, "n2": 3, "n3": 3}
+    assert len(world.state.node_tasks[NodeId("n1")]) == 2  # Not known to have ended.
+    world.join("n1")
+    world.settle()
+    assert sum(running_by_node(world).values()) == 6
+
+
+def test_a_task_that_is_being_stopped_does_not_count_as_running(world):
+    world.create(a_spec(image="stubborn", replicas=3))
+    world.settle()
+    world.stops_held.add("stubborn")
+    world.update("web", a_spec(image="stubborn", replicas=1))
+    world.settle()
+    assert sum(running_by_node(world).values()) == 1
+    stopping = [task for tasks in world.state.node_tasks.values() for task in tasks.values()]
+    assert [task.observed for task in stopping] == [S.RUNNING] * 3
 
 
 def test_subjects_are_found_by_service_slot_name_and_task_id(world):
