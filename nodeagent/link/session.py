@@ -174,7 +174,9 @@ class Session:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 stream = await self._link.connect(address)
         except (UnavailableError, TimeoutError) as error:
-            log.debug("scheduler_unreachable", address=address, why=str(error) or "timed out")
+            # Once for each outage: a cluster that is down would fill the log otherwise.
+            tell = log.debug if address in self._failed else log.warning
+            tell("scheduler_unreachable", address=address, why=str(error) or "timed out")
             self._failed[address] = self._clock.instant()
             return None
         if self._failed.pop(address, None) is not None:
