@@ -25,7 +25,6 @@ from tests.fakes.fake_journal import FakeJournal
 from tests.fakes.fake_runtime import FakeRuntime
 from tests.unit.nodeagent.bench import NODE, a_task, a_template
 
-
 UNWANTED = "nobody wants this"
 
 
