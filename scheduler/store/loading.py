@@ -83,9 +83,11 @@ def _load_nodes(state: LeaderState, entries: Mapping[str, bytes], now: Now) -> N
 def _load_history(state: LeaderState, entries: Mapping[str, bytes]) -> dict[str, FinishedTask]:
     finished: dict[str, FinishedTask] = {}
     for key, value in _under(entries, keys.HISTORY):
-        service_id = ServiceId(key.removeprefix(keys.HISTORY).split("/")[0])
+        service_text, _, shard = key.removeprefix(keys.HISTORY).partition("/")
+        service_id = ServiceId(service_text)
         service = state.services.get(service_id)
         if service is None:
+            state.unsaved.history[service_id, int(shard)] = None  # Removed with its service.
             continue
         for entry in decode_history(service_id, value):
             finished[entry.id] = entry
