@@ -6,10 +6,11 @@ Not here: bringing the cluster up and down (cli.local_cluster).
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -17,11 +18,14 @@ from rich.status import Status
 
 from berth.clock import SystemClock
 from berth.errors import BerthError
+from cli.command import Shell, pass_shell
 from cli.local_cluster import LocalRunner, UpResult
-from cli.local_context import drop_context, take_context
+from cli.local_context import drop_context, folders_to_end, take_context
 from cli.local_plan import UpSettings
 from cli.local_processes import is_running
 from cli.local_record import Folders, load_record
+
+FC = TypeVar("FC", bound=Callable[..., Any])
 
 _INTERRUPTED = 130
 
@@ -82,15 +86,22 @@ def _sigterm_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _folders(work_dir: Path | None) -> Folders:
-    return Folders(work_dir.expanduser().resolve()) if work_dir else Folders.default()
+def _folders(work_dir: Path) -> Folders:
+    return Folders(work_dir.expanduser().resolve())
 
 
-_work_dir = click.option(
-    "--work-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the cluster ($XDG_DATA_HOME/berth or ~/.local/share/berth).",
-)
+def _env(shell: Shell) -> Mapping[str, str]:
+    """Return the environment, in which --context has replaced what names the context file."""
+    return {**shell.env, "BERTH_CONTEXT": str(shell.context)} if shell.context else shell.env
+
+
+def _work_dir(help_: str) -> Callable[[FC], FC]:
+    return click.option(
+        "--work-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="FOLDER",
+        help=help_,
+    )
 
 
 @click.command("up")
@@ -107,8 +118,10 @@ _work_dir = click.option(
     help="Registries that may speak plain HTTP.",
 )
 @click.option("--foreground", is_flag=True, help="Stay; end the cluster on Ctrl-C.")
-@_work_dir
+@_work_dir("Where the cluster lives ($XDG_DATA_HOME/berth or ~/.local/share/berth).")
+@pass_shell
 def up(
+    shell: Shell,
     schedulers: int,
     agents: int,
     etcd: tuple[str, ...],
@@ -133,15 +146,15 @@ def up(
         insecure_registries=insecure_registry,
     )
     console = Console(highlight=False, soft_wrap=True)
-    folders = _folders(work_dir)
+    folders = _folders(work_dir) if work_dir else Folders.default()
     with _sigterm_interrupts():
         try:
             with TerminalNarrator(console) as narrator:
                 result = LocalRunner(folders, narrator).up(settings)
-            is_context_ours = take_context(folders, result.schedulers, result.tls)
+            is_context_ours = take_context(folders, result.schedulers, result.tls, _env(shell))
             _show(console, result, folders, is_context_ours=is_context_ours)
             if foreground:
-                _stay(console, folders)
+                _stay(console, folders, _env(shell))
         except BerthError as error:
             raise click.ClickException(error.message) from error
         except KeyboardInterrupt:
@@ -150,7 +163,7 @@ def up(
             sys.exit(_INTERRUPTED)
 
 
-def _stay(console: Console, folders: Folders) -> None:
+def _stay(console: Console, folders: Folders, env: Mapping[str, str]) -> None:
     """Wait for Ctrl-C or SIGTERM, then end the cluster."""
     console.print("[dim]Ctrl-C ends the cluster[/]")
     try:
@@ -159,19 +172,28 @@ def _stay(console: Console, folders: Folders) -> None:
     except KeyboardInterrupt:
         with TerminalNarrator(console) as narrator:
             LocalRunner(folders, narrator).down(purge=False)
-        drop_context(folders)
+        drop_context(folders, env)
 
 
 @click.command("down")
-@click.option("--purge", is_flag=True, help="Forget the cluster's state too: services, keys, logs.")
-@_work_dir
-def down(purge: bool, work_dir: Path | None) -> None:
+@click.option(
+    "--purge",
+    is_flag=True,
+    help="Remove its folder too: services, keys, logs, and all that a private Engine keeps.",
+)
+@_work_dir("Where the cluster lives (the folder of the one that is up).")
+@pass_shell
+def down(shell: Shell, purge: bool, work_dir: Path | None) -> None:
     """End the cluster that `berth up` started, and remove its containers.
 
     Its state stays (services, certificates, identities of nodes), and the next `berth up` goes on
-    with it, unless --purge is given. Named volumes and pulled images stay in any case.
+    with it, unless --purge is given.
+
+    Named volumes and pulled images stay on your Docker Engine, --purge or not, and so does what an
+    etcd of your own holds (`berth up --etcd`). Those of a private Engine (--start-engine) are in
+    the cluster's folder: --purge removes them with it.
     """
-    folders = _folders(work_dir)
+    folders = _folders(work_dir) if work_dir else folders_to_end(_env(shell))
     console = Console(highlight=False, soft_wrap=True)
     with _sigterm_interrupts():
         try:
@@ -182,8 +204,9 @@ def down(purge: bool, work_dir: Path | None) -> None:
         except KeyboardInterrupt:
             console.print("interrupted; run `berth down` again")
             sys.exit(_INTERRUPTED)
-    drop_context(folders)
-    console.print("the cluster is down" if found else "no cluster was up")
+    drop_context(folders, _env(shell))
+    where = f" in {folders.work_dir}"
+    console.print(f"the cluster{where} is down" if found else f"no cluster was up{where}")
 
 
 def _show(console: Console, result: UpResult, folders: Folders, *, is_context_ours: bool) -> None:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from berth.errors import InvalidRequestError
 from berth.wire.tls import TlsSettings
-from cli.connection import load_connection, write_context
-from cli.local_context import drop_context, take_context
-from cli.local_record import Folders
+from cli.connection import TlsFiles, load_connection, write_context
+from cli.local_context import drop_context, folders_to_end, take_context
+from cli.local_record import Folders, LocalCluster, ProcessRecord, save_record
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def folders(tmp_path: Path) -> Folders:
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
-    return {"HOME": str(tmp_path)}
+    return {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "share")}
 
 
 def a_tls(folders: Folders) -> TlsSettings:
@@ -55,3 +56,46 @@ def test_down_removes_its_own_file(folders: Folders, env: dict[str, str], tmp_pa
     drop_context(folders, env)
     assert not (tmp_path / ".berth/context.toml").exists()
     drop_context(folders, env)  # Nothing is there any more, and that is fine.
+
+
+def bring_up(folders: Folders) -> Folders:
+    """Leave behind what a cluster that is up leaves in its folder."""
+    folders.work_dir.mkdir(parents=True)
+    etcd = ProcessRecord("etcd", "etcd", ("etcd",), {}, "/w/etcd.log", 12, 345)
+    save_record(folders, LocalCluster(processes={"etcd": etcd}))
+    return folders
+
+
+def test_down_finds_the_folder_that_up_was_given(folders: Folders, env: dict[str, str]) -> None:
+    take_context(bring_up(folders), ["127.0.0.1:1"], a_tls(folders), env)
+    assert folders_to_end(env) == folders
+    drop_context(folders, env)
+    assert folders_to_end(env) == Folders.default(env)
+
+
+def test_down_prefers_a_cluster_that_is_up_in_the_usual_folder(
+    folders: Folders, env: dict[str, str]
+) -> None:
+    usual = bring_up(Folders.default(env))
+    bring_up(folders)
+    assert folders_to_end(env) == usual  # Nothing names the other one.
+    take_context(folders, ["127.0.0.1:1"], a_tls(folders), env)
+    with pytest.raises(InvalidRequestError, match=rf"{folders.work_dir}: say which one by"):
+        folders_to_end(env)
+    save_record(usual, LocalCluster())
+    assert folders_to_end(env) == folders
+    save_record(folders, LocalCluster())
+    assert folders_to_end(env) == usual
+
+
+def test_a_context_file_that_is_not_ups_leads_down_nowhere(
+    folders: Folders, env: dict[str, str], tmp_path: Path
+) -> None:
+    for schedulers, tls in (
+        (["prod:7701"], None),
+        (["prod:7701"], TlsFiles(str(tmp_path / "ca.crt"), "/c", "/k")),
+        (["prod:7701"], TlsFiles(str(folders.tls / "other.crt"), "/c", "/k")),
+        (["127.0.0.1:1"], TlsFiles(str(tmp_path / "gone/tls/ca.crt"), "/c", "/k")),
+    ):
+        write_context(tmp_path / ".berth/context.toml", schedulers, tls=tls)
+        assert folders_to_end(env) == Folders.default(env)
