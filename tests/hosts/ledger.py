@@ -222,6 +222,17 @@ def clean(work_dir: Path) -> None:
             _take_out(work_dir, read_records(work_dir))
 
 
+def _delete_link(name: str) -> None:
+    """Remove a link; its other end's namespace, which went before, may take it along meanwhile."""
+    link = Path("/sys/class/net", name)
+    if link.exists():
+        try:
+            run_tool("ip", "link", "delete", name)
+        except LabError:
+            if link.exists():
+                raise
+
+
 def _take_out(work_dir: Path, records: Records) -> None:
     kill_all(records.namespaces, records.cgroups, records.processes)
     remove_shim_sockets(work_dir)
@@ -230,8 +241,7 @@ def _take_out(work_dir: Path, records: Records) -> None:
         if Path(NETNS_FOLDER, name).exists():
             run_tool("ip", "netns", "delete", name)
     for name in reversed(records.links):
-        if Path("/sys/class/net", name).exists():
-            run_tool("ip", "link", "delete", name)
+        _delete_link(name)
     for rule in records.rules:
         if subprocess.run(["iptables", "-w", "-C", *rule], capture_output=True).returncode == 0:
             run_tool("iptables", "-w", "-D", *rule)
