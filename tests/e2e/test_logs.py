@@ -97,8 +97,6 @@ def test_followed_logs_go_on_with_tasks_that_come_later_and_under_the_next_leade
 
 
 def test_logs_tell_of_a_dead_node_and_do_not_wait_for_it(talking: TestCluster) -> None:
-    talking.berth("service", "update", "-d", "--constraint-add=node.hostname!=nowhere", "talk")
-    talking.wait_update("talk", "completed")
     victim = steadiest_node(talking, nodes_of(talking, "talk"))
     slot = next(t.slot for t in talking.running_tasks("talk") if t.node_name == victim)
     talking.power_off(victim)

@@ -1,5 +1,6 @@
 """Who may speak to a cluster: those with its certificates, each in its own role."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from tests.cluster import AgentProgram, TestCluster
 from tests.e2e.asking import rows
 
 pytestmark = pytest.mark.e2e
+
+_REFUSALS = ("scheduler_unreachable", "scheduler_refused", "session_broke", "session_unreadable")
 
 
 def stranger(folder: Path, role: Role, name: str, *addresses: str) -> TlsSettings:
@@ -61,7 +64,8 @@ def test_an_agent_without_a_certificate_for_agents_of_this_cluster_is_refused(
     try:
         cluster.wait_until("it says why it is not let in", lambda: _complaint(agent), timeout_s=40)
         print(f"an agent with a certificate of {kind} says: {_complaint(agent)}")
-        assert not agent.readiness()[0]
+        ready, words = agent.readiness()
+        assert not ready, words
         assert agent.metric("berth_agent_sessions_total") == 0
     finally:
         agent.stop()
@@ -70,8 +74,10 @@ def test_an_agent_without_a_certificate_for_agents_of_this_cluster_is_refused(
 
 
 def _complaint(agent: AgentProgram) -> str:
-    lines = [line for line in agent.log().splitlines() if '"level": "warning"' in line]
-    return lines[-1] if lines else ""
+    """Return why the agent has no session, in its own words."""
+    told = [json.loads(line) for line in agent.log().splitlines() if line.startswith("{")]
+    reasons = [entry["why"] for entry in told if entry["event"] in _REFUSALS and "why" in entry]
+    return reasons[-1] if reasons else ""
 
 
 def test_an_agent_does_not_obey_schedulers_of_another_authority(

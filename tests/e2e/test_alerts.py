@@ -1,0 +1,169 @@
+"""Alerts fire by the real fault, on a live cluster, and lead to the runbook.
+
+Each test hurts what the alert speaks of. Not fired here, but by `promtool test rules`: drift of an
+image, etcd's space and etcd's disk, which a test cannot bring about in a shared cluster.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from berth.certificates import issue, load_authority
+from berth.clock import SystemClock
+from berth.entropy import SystemEntropy
+from berth.model.instant import Timestamp
+from berth.wire.tls import Role
+from tests.cluster import NotYetError, TestCluster
+from tests.e2e.asking import create, steadiest_node
+from tests.e2e.watching import watched
+from tests.hosts import ImageFactory, Prometheus
+
+pytestmark = pytest.mark.e2e
+
+RUNBOOK = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text("utf-8")
+
+
+@pytest.fixture
+def prometheus(cluster: TestCluster, tmp_path: Path) -> Iterator[Prometheus]:
+    """A Prometheus that has scraped everything at least twice."""
+    with watched(cluster, tmp_path / "prometheus") as it:
+        cluster.wait_until(
+            "all targets are scraped", lambda: len(it.query("up == 1")) == len(cluster.programs)
+        )
+        time.sleep(1.5)
+        yield it
+
+
+def expect(cluster: TestCluster, prometheus: Prometheus, *names: str, **labels: str) -> None:
+    """Wait until all these alerts fire, one of each with these labels; check their texts."""
+
+    def claim() -> bool:
+        alerts = prometheus.alerts()
+        firing = {
+            each["labels"]["alertname"]: each
+            for each in alerts
+            if each["state"] == "firing" and labels.items() <= each["labels"].items()
+        }
+        missing = set(names) - firing.keys()
+        if missing:
+            told = [f"{a['labels']} {a['state']}" for a in alerts]
+            raise NotYetError(f"{missing} do not fire; alerts are {told}")
+        for name in names:
+            texts = firing[name]["annotations"]
+            assert texts["runbook_url"] == f"docs/runbook.md#{name.lower()}"
+            assert f"\n## {name}\n" in RUNBOOK
+            assert not re.search(r"\{\{|NaN|<no value>|error", texts["description"]), texts
+        return True
+
+    cluster.wait_until(f"{', '.join(names)} fire", claim, 45.0)
+
+
+def firing(prometheus: Prometheus) -> set[str]:
+    return {a["labels"]["alertname"] for a in prometheus.alerts() if a["state"] == "firing"}
+
+
+def test_a_healthy_cluster_is_quiet(
+    cluster: TestCluster, images: ImageFactory, prometheus: Prometheus
+) -> None:
+    create(cluster, "web", images.sleeper("1.0"), replicas=3)
+    cluster.wait_running("web", 3)
+    time.sleep(4)
+    # Commits and syncs to disk may be slow for real where tests share a machine.
+    assert firing(prometheus) <= {"BerthCommitSlow", "BerthEtcdFsyncSlow", "BerthEventLoopLag"}
+
+
+def test_services_that_cannot_run_are_told(
+    cluster: TestCluster, images: ImageFactory, prometheus: Prometheus
+) -> None:
+    create(cluster, "stuck", images.sleeper("1.0"), "--update-delay=10m", replicas=2)
+    cluster.wait_running("stuck", 2)
+    cluster.berth("service", "update", "--detach", f"--image={images.sleeper('1.1')}", "stuck")
+    expect(cluster, prometheus, "BerthRolloutStuck")
+    create(cluster, "homeless", images.sleeper("1.0"), "--constraint=node.labels.zone==a")
+    expect(cluster, prometheus, "BerthTasksPending", reason="constraint")
+    expect(cluster, prometheus, "BerthServiceBelowReplicas")
+    create(cluster, "broken", images.sleeper("1.0"), "--update-monitor=2s")
+    cluster.wait_running("broken", 1)
+    cluster.berth("service", "update", "--detach", "--update-failure-action=pause",
+                  f"--image={images.crasher('1.0')}", "broken")  # fmt: skip
+    expect(cluster, prometheus, "BerthRolloutPaused", state="paused")
+    create(cluster, "loop", images.crasher("1.0"), "--restart-delay=100ms", replicas=3)
+    expect(cluster, prometheus, "BerthCrashLoop")
+
+
+def test_a_node_that_dies_with_the_leader_is_told_as_lost_and_late(
+    cluster: TestCluster, prometheus: Prometheus
+) -> None:
+    leader = cluster.leader()
+    victim = steadiest_node(cluster, [agent.name for agent in cluster.agents])
+    leader.kill()
+    cluster.power_off(victim)
+    expect(cluster, prometheus, "BerthSchedulerDown", instance=leader.http_address)
+    expect(cluster, prometheus, "BerthAgentDown", instance=cluster.agent(victim).http_address)
+    expect(cluster, prometheus, "BerthNodeLost", "BerthDetectionLate", cluster="main")
+
+
+def test_a_leader_that_changes_again_and_again_is_told(
+    cluster: TestCluster, prometheus: Prometheus
+) -> None:
+    for _ in range(4):
+        leader = cluster.wait_leader()
+        time.sleep(2.5)  # Seen by a scrape and by a look at the rules.
+        leader.stop()
+        cluster.wait_leader(other_than=leader)
+        leader.start()
+    expect(cluster, prometheus, "BerthLeaderFlapping")
+
+
+def test_etcd_without_quorum_leaves_no_leader_and_agents_alone(
+    cluster: TestCluster, prometheus: Prometheus
+) -> None:
+    for member in cluster.etcds[:2]:
+        member.kill()
+    expect(cluster, prometheus, "BerthEtcdMemberDown", "BerthStoreNotOk", "BerthNoLeader",
+           "BerthAgentCutOff")  # fmt: skip
+
+
+def test_pauses_of_a_program_and_of_etcd_are_told(
+    cluster: TestCluster, images: ImageFactory, prometheus: Prometheus
+) -> None:
+    agent = cluster.agents[0]
+    for number in range(6):
+        agent.pause()
+        time.sleep(0.6)
+        agent.resume()
+        create(cluster, f"s{number}", images.sleeper("1.0"))
+        for member in cluster.etcds:
+            member.pause()
+        time.sleep(0.7)
+        for member in cluster.etcds:
+            member.resume()
+        time.sleep(0.7)
+    expect(cluster, prometheus, "BerthEventLoopLag", instance=agent.http_address)
+    expect(cluster, prometheus, "BerthCommitSlow")
+
+
+class _MonthsAgo(SystemClock):
+    """A clock by which a certificate that is issued now ends within days."""
+
+    def timestamp(self) -> Timestamp:
+        return Timestamp(super().timestamp() - 360 * 86400)
+
+
+def test_a_certificate_that_ends_soon_is_told(cluster: TestCluster, prometheus: Prometheus) -> None:
+    agent, folder = cluster.agents[0], cluster.folder / "tls"
+    agent.stop()
+    issue(load_authority(folder), Role.AGENT, agent.name, [agent.host.address], folder,
+          clock=_MonthsAgo(), entropy=SystemEntropy())  # fmt: skip
+    agent.start()
+    try:
+        expect(cluster, prometheus, "BerthCertificateExpiring",
+               instance=agent.http_address, certificate="own")  # fmt: skip
+        assert agent.metric("berth_agent_connected") == 1, "it is good until it ends"
+    finally:
+        agent.stop()
+        cluster.certificate(Role.AGENT, agent.name, agent.host.address)
+        agent.start()

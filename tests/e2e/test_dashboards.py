@@ -1,0 +1,80 @@
+"""Every panel of every dashboard returns data while services roll out and a node dies."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import NotYetError, TestCluster
+from tests.e2e.asking import QUICK_RESTART, QUICK_UPDATE, create
+from tests.e2e.watching import CLUSTER, watched
+from tests.hosts import ImageFactory, LabError, Prometheus
+
+pytestmark = pytest.mark.e2e
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "grafana" / "dashboards"
+VARIABLES = {
+    "$__rate_interval": "20s",
+    '"$cluster"': f'"{CLUSTER}"',
+    '"$node"': '".*"',
+    '"$service"': '"web|loop"',
+}
+
+
+def queries() -> list[tuple[str, str]]:
+    """Return (panel, expression) of all dashboards, with the variables chosen as a user would."""
+    found = []
+    for path in sorted(FOLDER.glob("*.json")):
+        for panel in json.loads(path.read_text("utf-8"))["panels"]:
+            for target in panel.get("targets", ()):
+                expression = target["expr"]
+                for name, value in VARIABLES.items():
+                    expression = expression.replace(name, value)
+                assert "$" not in expression, expression
+                found.append((f"{path.stem}: {panel['title']} {target['refId']}", expression))
+    return found
+
+
+def hurt(cluster: TestCluster, images: ImageFactory) -> None:
+    """Roll a service out, let another crash, and lose a node."""
+    create(cluster, "web", images.web("1.0"), *QUICK_UPDATE, "--container-label=prometheus.port=80",
+           replicas=3)  # fmt: skip
+    create(cluster, "loop", images.crasher("1.0"), *QUICK_RESTART)
+    cluster.wait_running("web", 3)
+    cluster.berth("service", "update", "--detach", f"--image={images.web('1.1')}", "web")
+    cluster.wait_update("web", "completed")
+    cluster.power_off(cluster.agents[-1].name)
+    cluster.wait_node(cluster.agents[-1].name, "down")
+    cluster.wait_running("web", 3)
+
+
+def test_every_panel_returns_data(
+    cluster: TestCluster, images: ImageFactory, tmp_path: Path
+) -> None:
+    began = time.monotonic()
+    with watched(cluster, tmp_path / "prometheus") as prometheus:
+        hurt(cluster, images)
+        cluster.wait_until("every panel shows data", lambda: shows(prometheus, began), every_s=1)
+        lost = prometheus.query_range("sum(berth_nodes_lost_total)", time.monotonic() - began)
+        assert max(lost[0][1]) >= 1
+        # A dead Engine's containers stay in sight until it answers again: it may be more than three.
+        found = dict.fromkeys(("service", "node", "slot", "cluster"))
+        for labels, _ in prometheus.query('up{job="berth-workload", service="web"} == 1'):
+            assert found.keys() <= labels.keys()
+
+
+def shows(prometheus: Prometheus, began: float) -> bool:
+    """Tell whether all queries return numbers; raise with those that do not."""
+    last_s = time.monotonic() - began
+    empty, wrong = [], []
+    for panel, expression in queries():
+        try:
+            if not prometheus.query_range(expression, last_s):
+                empty.append(f"{panel}: {expression}")
+        except LabError as error:
+            wrong.append(f"{panel}: {error}")
+    assert not wrong, "\n".join(wrong)
+    if empty:
+        raise NotYetError("no data for\n" + "\n".join(empty))
+    return True
