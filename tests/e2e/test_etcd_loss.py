@@ -84,15 +84,14 @@ def test_without_quorum_containers_run_on_and_the_cluster_is_read_only_and_says_
 
     reasons = cluster.wait_until("no scheduler is ready", all_say_so)
     assert any("read-only" in reason and "quorum" in reason for reason in reasons), reasons
-    refused = cluster.berth("service", "create", "-d", "--name=no", image, check=False,
-                            timeout_s=90)  # fmt: skip
+    refused = cluster.berth(
+        "--call-timeout=15s", "service", "create", "-d", "--name=no", image, check=False
+    )
     print(f"refused: {refused.stderr.strip()}")
     assert refused.exit_code == 1
-    assert "read-only" in refused.stderr or "no scheduler has led" in refused.stderr
-    assert "etcd" in refused.stderr
-    time.sleep(
-        cluster.lease_ttl_s + 1.0
-    )  # No lease can be kept meanwhile; nobody may stop a thing.
+    assert "read-only" in refused.stderr
+    assert "no quorum" in refused.stderr
+    # By now every lease has run out, and nobody leads: still nobody may stop a thing.
     assert running_processes(cluster, "web") == before, "containers run on"
 
     for member in cluster.etcds[:2]:
@@ -143,15 +142,32 @@ def test_a_full_etcd_is_said_and_recovers_once_there_is_room(
             break
     assert b"space exceeded" in done.stderr, "etcd is full now"
 
-    first = cluster.berth("service", "create", "-d", "--name=no", image, check=False, timeout_s=90)
-    assert first.exit_code == 1
+    # One that was asked for before anybody knew; it waits for the store, which may yet take it.
+    caught = cluster.berth.popen("service", "create", "-d", "--name=caught", image)
+    try:
+        read_only_until_mended(cluster, member)
+        said, _ = caught.communicate(timeout=60)
+    finally:
+        caught.kill()
+        caught.wait()
+    print(f"the one that was caught: exit code {caught.returncode}, {said.strip()}")
+    assert caught.returncode == 0 or "may still take effect" in said
+    cluster.wait_until("the metric says so", lambda: store_state(cluster) == "ok")
+    cluster.berth("service", "scale", "-d", "web=3")
+    cluster.wait_running("web", 3)
+    assert before.items() <= running_processes(cluster, "web").items()
+    assert inspect_service(cluster, "web")["spec"]["mode"]["replicas"] == 3
+
+
+def read_only_until_mended(cluster: TestCluster, member: EtcdMember) -> None:
+    """Check that a full etcd is told everywhere; then do what its operator is told to do."""
+    before = running_processes(cluster, "web")
     cluster.wait_until("metrics say so", lambda: store_state(cluster) != "ok")
-    state = store_state(cluster)
     ready, words = cluster.schedulers[0].readiness()
     assert not ready
     assert "space" in words
     refused = cluster.berth("service", "scale", "-d", "web=5", check=False)
-    print(f"store state {state}; said: {first.stderr.strip()} / {refused.stderr.strip()}")
+    print(f"refused: {refused.stderr.strip()}")
     assert refused.exit_code == 1
     assert "read-only" in refused.stderr
     assert "space" in refused.stderr
@@ -164,8 +180,3 @@ def test_a_full_etcd_is_said_and_recovers_once_there_is_room(
     etcdctl(member, "defrag")
     etcdctl(member, "alarm", "disarm")
     cluster.wait_until("the scheduler is ready", lambda: cluster.schedulers[0].readiness()[0], 60)
-    cluster.wait_until("the metric says so", lambda: store_state(cluster) == "ok")
-    cluster.berth("service", "scale", "-d", "web=3")
-    cluster.wait_running("web", 3)
-    assert before.items() <= running_processes(cluster, "web").items()
-    assert inspect_service(cluster, "web")["spec"]["mode"]["replicas"] == 3
