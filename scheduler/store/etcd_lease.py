@@ -129,9 +129,11 @@ class LeaseThread:
         keep_alive = channel.stream_stream(
             method.path, request_serializer=method.encode, response_deserializer=method.decode
         )
+        # An answer after the lease's end is of no use, and `lost` must not wait for it.
+        left_s = max(self._term.deadline - self._clock.instant(), 0.001)
         answers = keep_alive(
             iter((pb.LeaseKeepAliveRequest(id=self._lease_id),)),
-            timeout=self._member_timeout_s,
+            timeout=min(self._member_timeout_s, left_s),
             metadata=self._metadata(channel),
         )
         self._call = answers

@@ -79,7 +79,8 @@ class ModelLeaseKeeper:
             if term.expire(sent_at):
                 break
             try:
-                ttl_s = await self._client.lease_renew(self._lease_id, term.ttl_s / 6)
+                left_s = term.deadline - sent_at
+                ttl_s = await self._client.lease_renew(self._lease_id, min(term.ttl_s / 6, left_s))
                 term.renew(sent_at=sent_at, now=clock.instant(), ttl_s=ttl_s)
                 pause_s = term.ttl_s / 3
             except EtcdCallError:
