@@ -1,0 +1,447 @@
+"""The whole API in process: versions, headers, errors, and what each route asks of the cluster."""
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+
+from berth import errors
+from berth.model.registry_auth import RegistryAuth
+from berth.v1 import streams_pb2
+from gateway.app import ROUTES, refusing_app
+from gateway.errors import status_of
+from tests.unit.gateway.asking import docker_api
+
+IMAGE = "app:1@sha256:" + "b" * 64
+SPEC = {
+    "Name": "web",
+    "TaskTemplate": {"ContainerSpec": {"Image": IMAGE}},
+    "Mode": {"Replicated": {"Replicas": 2}},
+}
+
+
+def with_api(test):
+    """Run an async test with an API of its own."""
+
+    def run():
+        async def inner():
+            async with docker_api() as api:
+                await test(api)
+
+        asyncio.run(inner())
+
+    run.__name__ = test.__name__
+    return run
+
+
+async def web(api):
+    answer = await api("POST", "/services/create", SPEC)
+    assert answer.status == 201, answer.body
+    api.control.run_all()
+    return answer.json["ID"]
+
+
+@with_api
+async def test_ping_says_what_clients_negotiate_by(api):
+    for method in ("GET", "HEAD"):
+        for version in ("", "v1.24", "v1.51"):
+            answer = await api(method, "/_ping", api_version=version)
+            assert answer.status == 200
+            assert answer.headers["api-version"] == "1.51"
+            assert answer.headers["ostype"] == "linux"
+            assert answer.headers["swarm"] == "active/manager"
+            assert answer.headers["docker-experimental"] == "false"
+            assert answer.headers["server"].startswith("Berth/")
+            assert "no-cache" in answer.headers["cache-control"]
+            assert answer.body == (b"OK" if method == "GET" else answer.body)
+
+
+@with_api
+async def test_other_versions_and_unknown_paths_are_refused_in_dockers_form(api):
+    for version, path, status, words in (
+        ("v1.99", "/info", 400, "too new"),
+        ("v1.2", "/info", 400, "too old"),
+        ("v1.41", "/nosuch", 404, "page not found"),
+        ("", "/nosuch", 404, "page not found"),
+        ("v1.41", "/services/create/more/of/it", 404, "page not found"),
+    ):
+        answer = await api("GET", path, api_version=version)
+        assert (answer.status, answer.headers["content-type"]) == (status, "application/json")
+        assert words in answer.message
+        assert answer.headers["api-version"] == "1.51", "on refusals too"
+
+
+@with_api
+async def test_a_service_is_created_read_changed_and_removed(api):
+    service_id = await web(api)
+    found = (await api("GET", "/services/web")).json
+    assert found["ID"] == service_id
+    assert found["Spec"]["Mode"] == {"Replicated": {"Replicas": 2}}
+    listed = await api("GET", "/services", status="true", filters={"name": ["we"]})
+    assert listed.json[0]["ServiceStatus"] == {
+        "RunningTasks": 2, "DesiredTasks": 2, "CompletedTasks": 0,
+    }  # fmt: skip
+    assert (await api("GET", "/services", filters={"name": {"api": True}})).json == []
+
+    spec = {**found["Spec"], "Labels": {"a": "b"}}
+    path, index = "/services/web/update", str(found["Version"]["Index"])
+    assert (await api("POST", path, spec)).status == 400, "no version"
+    changed = await api("POST", path, spec, version=index)
+    assert (changed.status, changed.json) == (200, {"Warnings": []})
+    assert api.control.spec_of("web").labels == {"a": "b"}
+    late = await api("POST", path, spec, version="99")
+    assert (late.status, late.headers["content-type"]) == (500, "application/json")
+    back = await api("POST", path, version="2", rollback="previous")
+    assert back.status == 200
+    assert api.control.spec_of("web").labels == {}
+    assert (await api("DELETE", "/services/web")).status == 200
+    gone = await api("GET", "/services/web")
+    assert gone.status == 404
+
+
+@with_api
+async def test_keys_are_read_without_case(api):
+    spec = {
+        "name": "py",
+        "tasktemplate": {"containerspec": {"IMAGE": IMAGE, "Labels": {"KeEp": "me"}}},
+        "Mode": {"replicated": {"replicas": 4}},
+    }
+    assert (await api("POST", "/services/create", spec)).status == 201
+    stored = api.control.spec_of("py")
+    assert stored.mode.replicas == 4
+    assert stored.task.container.labels == {"KeEp": "me"}
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "words"),
+    [
+        pytest.param(b"{", {}, 400, "invalid JSON", id="broken"),
+        pytest.param(b"", {}, 400, "EOF", id="none"),
+        pytest.param(b"[" * 100_000, {}, 400, "invalid JSON", id="deep"),
+        pytest.param(b'{"Name": NaN}', {}, 400, "NaN", id="not JSON though Python reads it"),
+        pytest.param(b"{}", {"content-type": "text/plain"}, 400, "Content-Type", id="a web page"),
+        pytest.param(b" " * 5_000_000, {}, 413, "larger", id="huge"),
+        pytest.param(b"[]", {}, 400, "not an object", id="a list"),
+        pytest.param(b'{"Name": 1, "Labels": []}', {}, 400, "Labels: is a list", id="wrong types"),
+        pytest.param(b"{}", {"x-registry-auth": "%%%"}, 400, "Image", id="an empty spec"),
+    ],
+)
+def test_broken_bodies_are_refused_and_reach_nobody(body, headers, status, words):
+    async def run():
+        async with docker_api() as api:
+            answer = await api("POST", "/services/create", body, headers=headers)
+            assert answer.status == status
+            assert words in answer.message
+            assert api.control.calls == []
+
+    asyncio.run(run())
+
+
+@with_api
+async def test_all_wrong_types_are_told_at_once(api):
+    spec = {
+        "Name": "web",
+        "TaskTemplate": {
+            "ContainerSpec": {"Image": 7, "Args": "x", "Mounts": [{"Type": "npipe"}]},
+            "Resources": {"Limits": {"NanoCPUs": "1"}, "SwapBytes": 1},
+        },
+    }
+    answer = await api("POST", "/services/create", spec)
+    assert answer.status == 400
+    for path in ("Image", "Args", "Mounts[0].Type", "Limits.NanoCPUs", "SwapBytes"):
+        assert f"{path}: " in answer.message
+
+
+@with_api
+async def test_credentials_travel_with_the_spec(api):
+    auth = RegistryAuth(username="me", password="secret")
+    header = {"x-registry-auth": auth.to_header()}
+    assert (await api("POST", "/services/create", SPEC, headers=header)).status == 201
+    name, request = api.control.calls[-1]
+    assert (name, request.registry_auth.username) == ("CreateService", "me")
+
+
+@with_api
+async def test_a_tag_is_pinned_by_the_cluster_where_the_client_did_not(api):
+    spec = json.loads(json.dumps(SPEC).replace(IMAGE, "app:1"))
+    await api("POST", "/services/create", spec)
+    assert [name for name, _ in api.control.calls] == ["ResolveImage", "CreateService"]
+    assert not api.control.calls[-1][1].no_resolve_image
+
+
+@with_api
+async def test_an_unreachable_registry_is_a_warning_as_in_swarm(api):
+    api.control.refusals = [errors.UpstreamError("registry is away")]
+    spec = json.loads(json.dumps(SPEC).replace(IMAGE, "app:1"))
+    answer = await api("POST", "/services/create", spec)
+    assert answer.status == 201
+    assert "registry is away" in answer.json["Warnings"][0]
+    assert api.control.calls[-1][1].no_resolve_image
+
+
+@with_api
+async def test_tasks_are_listed_by_every_filter(api):
+    service_id = await web(api)
+    api.control.add_task("web", 1, node="host-1", state=704, is_history=True, is_current=False)
+    expected = {
+        "service=web": 3,
+        f"service={service_id}": 3,
+        "node=host-1": 2,
+        "desired-state=running": 2,
+        "desired-state=shutdown": 1,
+        "name=web.1": 2,
+        "_up-to-date=true": 2,
+        "label=a": 0,
+        "runtime=container": 3,
+        "runtime=plugin": 0,
+    }
+    for text, count in expected.items():
+        key, _, value = text.partition("=")
+        found = (await api("GET", "/tasks", filters={key: {value: True}})).json
+        assert len(found) == count, text
+    absent = await api("GET", "/tasks", filters={"service": ["nosuch"]})
+    assert absent.status == 404
+    for filters in ({"desired-state": ["odd"]}, {"colour": ["red"]}):
+        assert (await api("GET", "/tasks", filters=filters)).status == 400
+
+
+@with_api
+async def test_a_task_is_found_by_id_prefix_and_name(api):
+    await web(api)
+    task = (await api("GET", "/tasks")).json[0]
+    for name in (task["ID"], task["ID"][:7], task["Name"], f"web.{task['Slot']}"):
+        assert (await api("GET", f"/tasks/{name}")).json["ID"] == task["ID"], name
+    assert (await api("GET", "/tasks/task")).status == 400, "ambiguous"
+    assert (await api("GET", "/tasks/nosuch")).status == 404
+    assert (await api("GET", "/tasks/no.such")).status == 404
+
+
+@with_api
+async def test_a_long_list_comes_in_pieces_and_whole(api):
+    await web(api)
+    for slot in range(500):
+        api.control.add_task("web", slot + 1, node="host-1")
+    answer = await api("GET", "/tasks")
+    assert len(answer.json) == 502
+    assert answer.headers["content-type"] == "application/json"
+
+
+@with_api
+async def test_nodes(api):
+    listed = (await api("GET", "/nodes")).json
+    assert [node["Description"]["Hostname"] for node in listed] == ["host-1", "host-2"]
+    assert len((await api("GET", "/nodes", filters={"name": ["host-2"]})).json) == 1
+    assert (await api("GET", "/nodes", filters={"role": ["manager"]})).json == []
+    own = await api("GET", "/nodes/scheduler:s1")
+    assert (own.status, "berth-agent" in own.message) == (501, True)
+    assert (await api("DELETE", "/nodes/host-2")).status == 200
+    assert (await api("GET", "/nodes/host-2")).status == 404
+
+
+@with_api
+async def test_info_version_and_swarm(api):
+    info = (await api("GET", "/info")).json
+    assert info["Swarm"]["LocalNodeState"] == "active"
+    assert info["Swarm"]["ControlAvailable"] is True
+    assert (info["Swarm"]["Nodes"], info["Swarm"]["Managers"]) == (2, 2)
+    assert info["NCPU"] == 8
+    version = (await api("GET", "/version", api_version="")).json
+    assert (version["ApiVersion"], version["MinAPIVersion"]) == ("1.51", "1.24")
+    swarm = (await api("GET", "/swarm")).json
+    assert swarm["ID"] == info["Swarm"]["Cluster"]["ID"]
+    for verb in ("join", "leave", "update", "unlock"):
+        refused = await api("POST", f"/swarm/{verb}", {})
+        assert refused.status == 501
+        assert "Berth" in refused.message or "berth" in refused.message
+
+
+@with_api
+async def test_distribution_takes_names_with_slashes(api):
+    answer = await api("GET", "/distribution/registry:5000/team/app:1/json")
+    assert answer.json["Descriptor"]["digest"].startswith("sha256:")
+    assert api.control.calls[-1][1].image == "registry:5000/team/app:1"
+
+
+@with_api
+async def test_refusals_of_the_cluster_keep_their_words(api):
+    for error in (
+        errors.NoLeaderError("no scheduler leads"),
+        errors.ConflictError("not so"),
+        errors.AlreadyExistsError("taken"),
+    ):
+        api.control.calls.clear()
+        api.control.refusals = [error]
+        answer = await api("GET", "/services/web")
+        assert (answer.status, answer.message) == (status_of(error), error.message)
+        assert len(api.control.calls) == 1, "the scheduler itself has waited for a leader"
+
+
+def chunk(node, *lines, error=""):
+    return streams_pb2.LogChunk(
+        node_id=node,
+        lines=[
+            streams_pb2.LogLine(task_id=task, is_stderr=is_stderr, time_ns=1, data=data)
+            for task, is_stderr, data in lines
+        ],
+        error=error,
+    )
+
+
+def frames(body):
+    found = []
+    while body:
+        size = int.from_bytes(body[4:8], "big")
+        found.append((body[0], body[8 : 8 + size]))
+        body = body[8 + size :]
+    return found
+
+
+@with_api
+async def test_logs_are_framed_line_by_line(api):
+    await web(api)
+    task = api.control.tasks[0]
+    api.control.logs = [
+        chunk(task.node_id, (task.id, False, b"out\n"), (task.id, True, b"err\n")),
+        chunk(task.node_id, ("forgotten", False, b"nobody knows this task\n")),
+    ]
+    answer = await api("GET", "/services/web/logs", stdout="1", stderr="1", api_version="v1.42")
+    assert answer.headers["content-type"] == "application/vnd.docker.multiplexed-stream"
+    assert frames(answer.body) == [(1, b"out\n"), (2, b"err\n")]
+    old = await api("GET", "/services/web/logs", stdout="1", details="1", timestamps="1")
+    assert old.headers["content-type"] == "application/vnd.docker.raw-stream"
+    stamp, context, text = frames(old.body)[0][1].split(b" ")
+    assert stamp == b"1970-01-01T00:00:00.000000001Z"
+    assert b"com.docker.swarm.task.id=" + task.id.encode() in context
+    assert text == b"out\n"
+    assert (await api("GET", "/services/web/logs")).status == 400
+    assert (await api("GET", "/services/web/logs", stdout="1", tail="x")).status == 400
+    assert (await api("GET", "/services/nosuch/logs", stdout="1")).status == 404
+
+
+@with_api
+async def test_a_node_that_cannot_be_read_does_not_end_the_rest(api):
+    await web(api)
+    first, second = api.control.tasks
+    api.control.logs = [
+        chunk(first.node_id, error="node host-2 is down"),
+        chunk(second.node_id, (second.id, False, b"still here\n")),
+    ]
+    answer = await api("GET", "/services/web/logs", stdout="1", stderr="1")
+    streams = [stream for stream, _ in frames(answer.body)]
+    assert streams == [2, 1, 3], "told at once, the rest goes on, and the end is a failure"
+    assert b"node host-2 is down" in frames(answer.body)[0][1]
+    assert b"node host-2 is down" in frames(answer.body)[2][1]
+
+
+@with_api
+async def test_logs_of_a_terminal_are_raw(api):
+    spec = json.loads(json.dumps(SPEC))
+    spec["TaskTemplate"]["ContainerSpec"]["TTY"] = True
+    await api("POST", "/services/create", spec)
+    api.control.run_all()
+    task = api.control.tasks[0]
+    api.control.logs = [chunk(task.node_id, (task.id, False, b"x\r\n"))]
+    answer = await api("GET", "/services/web/logs", stdout="1", details="1", api_version="v1.51")
+    assert answer.headers["content-type"] == "application/vnd.docker.raw-stream"
+    assert answer.body == b"x\r\n"
+
+
+@with_api
+async def test_networks_for_a_stack(api):
+    created = await api("POST", "/networks/create", {"Name": "app_default", "Driver": "overlay"})
+    assert (created.status, created.json["Id"]) == (201, "app_default")
+    assert "no overlay" in created.json["Warning"]
+    again = await api("POST", "/networks/create", {"Name": "app_default"})
+    assert again.status == 409
+    assert (await api("GET", "/networks/app_default")).json["Scope"] == "swarm"
+    names = [each["Name"] for each in (await api("GET", "/networks")).json]
+    assert {"bridge", "host", "none", "ingress", "app_default"} <= set(names)
+    custom = (await api("GET", "/networks", filters={"type": {"custom": True}})).json
+    assert [each["Name"] for each in custom] == ["app_default"]
+    assert (await api("DELETE", "/networks/app_default")).status == 204
+    assert (await api("DELETE", "/networks/host")).status == 403
+    assert (await api("DELETE", "/networks/nosuch")).status == 404
+
+
+@with_api
+async def test_what_berth_has_not_is_empty_or_said(api):
+    for path in ("/containers/json", "/images/json", "/configs", "/secrets", "/plugins"):
+        assert (await api("GET", path)).json == [], path
+    assert (await api("GET", "/volumes")).json == {"Volumes": [], "Warnings": []}
+    for path in ("/containers/x/json", "/images/a/b/json", "/configs/x", "/volumes/x"):
+        assert (await api("GET", path)).status == 404, path
+    for path in ("/configs/create", "/secrets/create", "/containers/create"):
+        refused = await api("POST", path, {})
+        assert refused.status == 501
+        assert "Berth" in refused.message
+
+
+@with_api
+async def test_events_tell_what_happens_until_a_time(api):
+    feed = asyncio.ensure_future(api.gateway.events.run())
+    try:
+        until = api.gateway.clock.timestamp() + 2.5
+        listening = asyncio.ensure_future(
+            api("GET", "/events", until=str(until), filters={"type": {"service": True}})
+        )
+        await asyncio.sleep(0.3)
+        await web(api)
+        answer = await listening
+    finally:
+        feed.cancel()
+    told = [json.loads(line) for line in answer.body.splitlines()]
+    assert [(each["Type"], each["Action"]) for each in told] == [("service", "create")]
+    assert told[0]["Actor"]["Attributes"]["name"] == "web"
+
+
+@with_api
+async def test_requests_are_counted_by_call_and_never_by_path(api):
+    await api("GET", "/services/nosuch")
+    await api("GET", "/nosuch")
+    sample = api.registry.get_sample_value
+    name = "berth_docker_requests_total"
+    assert sample(name, {"call": "inspect_service", "status": "404"}) == 1
+    assert sample(name, {"call": "unknown", "status": "404"}) == 1
+    assert sample("berth_docker_requests_open") == 0
+
+
+@with_api
+async def test_a_bug_says_nothing_of_its_insides(api):
+    broken = replace(api.gateway, client=None)
+    app = api.app._app
+    app.state.gateway = broken
+    with pytest.raises(AttributeError):
+        await api("GET", "/services")
+
+
+def test_an_address_that_others_reach_refuses_and_says_why():
+    async def run():
+        async with docker_api() as api:
+            api.app = refusing_app("/run/berth.sock")
+            answer = await api("GET", "/services")
+            assert answer.status == 403
+            assert "unix:///run/berth.sock" in answer.message
+
+    asyncio.run(run())
+
+
+def paths_of(route):
+    path = route.path.replace("{id:path}", "a/b").replace("{name:path}", "a/b")
+    return [(method, path.replace("{id}", "x").replace("{verb}", "y")) for method in route.methods]
+
+
+@with_api
+async def test_without_a_leader_every_route_says_so_or_does_not_need_one(api):
+    api.control.refusals = [errors.NoLeaderError("no scheduler leads")] * 1000
+    without = set()
+    for method, path in (pair for route in ROUTES for pair in paths_of(route)):
+        body = {**SPEC, "Driver": "overlay"} if method == "POST" else None
+        answer = await api(method, path, body, version="1", stdout="1")
+        if answer.status == 503:
+            assert answer.message == "no scheduler leads", path
+        else:
+            assert answer.status in (200, 400, 404, 501), (path, answer.status)
+            without.add(path)
+    needing = ("/services", "/tasks", "/nodes", "/networks", "/info", "/distribution", "/events")
+    assert not [path for path in without if path.startswith(needing)]

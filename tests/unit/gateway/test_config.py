@@ -1,0 +1,46 @@
+import pytest
+
+from gateway.config import is_loopback, refusal_of_tcp, serves_docker_over_tcp
+from gateway.connect import own_address
+
+
+@pytest.mark.parametrize(
+    ("address", "is_local"),
+    [
+        ("127.0.0.1:7702", True),
+        ("127.8.9.1:7702", True),
+        ("[::1]:7702", True),
+        ("localhost:7702", True),
+        ("unix:/run/berth.sock", True),
+        ("0.0.0.0:7702", False),
+        ("[::]:7702", False),
+        (":7702", False),
+        ("10.0.0.1:7702", False),
+        ("scheduler-1:7702", False),
+    ],
+)
+def test_plain_tcp_is_for_this_machine_alone_unless_insisted_on(address, is_local):
+    assert is_loopback(address) is is_local
+    assert serves_docker_over_tcp(address, is_insisted=False) is is_local
+    assert serves_docker_over_tcp(address, is_insisted=True)
+
+
+def test_the_refusal_names_the_ways_out():
+    assert "unix:///run/berth.sock" in refusal_of_tcp("/run/berth.sock")
+    assert "docker_socket" in refusal_of_tcp("")
+    assert "docker_insecure_tcp" in refusal_of_tcp("")
+
+
+@pytest.mark.parametrize(
+    ("listen", "address"),
+    [
+        ("0.0.0.0:0", "127.0.0.1:7001"),
+        (":7701", "127.0.0.1:7001"),
+        ("[::]:7701", "127.0.0.1:7001"),
+        ("10.0.0.1:7701", "10.0.0.1:7001"),
+        ("[fd00::1]:0", "[fd00::1]:7001"),
+        ("unix:/run/x.sock", "unix:/run/x.sock"),
+    ],
+)
+def test_where_a_scheduler_reaches_itself(listen, address):
+    assert own_address(listen, 7001) == address
