@@ -23,7 +23,7 @@ from berth.model.instant import NEVER, Instant, after
 from berth.model.task import FinishedTask, Task, TaskState
 from scheduler.core.history import finished_from
 from scheduler.core.now import Now
-from scheduler.core.restart import GiveUp, Restart, plan_restart
+from scheduler.core.restart import GiveUp, Restart, plan_restart, since_last_run
 from scheduler.core.service_record import ServiceRecord
 
 
@@ -191,7 +191,8 @@ class _Draft:
         """Nothing fills the slot: another attempt, now or later, or none."""
         version = self._version_to_make()
         policy = self.view.record.templates[version].task.restart
-        restart = plan_restart(self.history, policy, version, self.now.timestamp)
+        history = since_last_run(self.history, self.view.tasks)
+        restart = plan_restart(history, policy, version, self.now.timestamp)
         if isinstance(restart, GiveUp):
             return self._plan(Phase.ENDED)
         if not self.view.may_create:
@@ -301,7 +302,8 @@ class _Draft:
 
     def _restart_of(self, task: Task) -> Restart | GiveUp:
         policy = self.view.record.templates[task.template_version].task.restart
-        return plan_restart(self.history, policy, task.template_version, self.now.timestamp)
+        history = since_last_run(self.history, self.view.tasks, before=task.attempt)
+        return plan_restart(history, policy, task.template_version, self.now.timestamp)
 
     def _plan(self, phase: Phase, wake_at: Instant = NEVER) -> SlotPlan:
         return SlotPlan(tuple(self.actions), phase, wake_at)

@@ -5,14 +5,14 @@ leader's memory and loses them). Source of the rules: swarmkit's restart supervi
 (berth.model.backoff) is ours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from berth.model.backoff import restart_delay_s
 from berth.model.defaults import effective_restart
 from berth.model.instant import Timestamp, remaining_s
 from berth.model.service import RestartCondition, RestartPolicy
-from berth.model.task import FinishedTask, TaskState
+from berth.model.task import FinishedTask, Task, TaskState
 from scheduler.core.history import attempts
 
 
@@ -30,6 +30,27 @@ class GiveUp:
     """No other attempt, until the service's template changes."""
 
     reason: str
+
+
+def since_last_run(
+    history: Sequence[FinishedTask], tasks: Iterable[Task], before: int | None = None
+) -> list[FinishedTask]:
+    """Return what ended since the newest task that still runs: that one answered what was before.
+
+    Args:
+        history: finished tasks of the slot, oldest first.
+        tasks: the slot's tasks that have not ended.
+        before: count only tasks with a lower attempt as running; None = all.
+    """
+    newest = max(
+        (
+            task.attempt
+            for task in tasks
+            if task.observed == TaskState.RUNNING and (before is None or task.attempt < before)
+        ),
+        default=0,
+    )
+    return [entry for entry in history if entry.attempt > newest]
 
 
 def plan_restart(

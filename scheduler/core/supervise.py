@@ -30,7 +30,7 @@ from scheduler.core.reconcile import (
     plan_slot,
 )
 from scheduler.core.reconcile_global import may_take, plan_global
-from scheduler.core.restart import GiveUp, plan_restart
+from scheduler.core.restart import GiveUp, plan_restart, since_last_run
 from scheduler.core.rollout import RolloutView, count_failure, plan_rollout, settle_s
 from scheduler.core.scale import plan_scale
 from scheduler.core.service_record import ServiceRecord
@@ -337,7 +337,8 @@ def _adopt_record(state: LeaderState, service: ServiceState, record: ServiceReco
 def _may_begin_at(service: ServiceState, now: Now, slot: SlotKey) -> Instant:
     version = service.record.template_version
     policy = service.record.template.task.restart
-    restart = plan_restart(service.history.get(slot, ()), policy, version, now.timestamp)
+    history = since_last_run(service.history.get(slot, ()), service.slots.get(slot, ()))
+    restart = plan_restart(history, policy, version, now.timestamp)
     if isinstance(restart, GiveUp):
         return NEVER
     return after(now.instant, restart.wait_s) if restart.wait_s else now.instant

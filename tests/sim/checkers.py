@@ -390,7 +390,10 @@ class Checkers:
 def _is_busy(state: LeaderState, service: ServiceState, tasks: list[Task]) -> bool:
     current = service.record.template_version
     is_begun = any(
-        task.is_wanted and task.template_version == current and task.observed < TaskState.RUNNING
+        task.is_wanted
+        and task.node_id is not None  # One that finds no place must not hold up the others.
+        and task.template_version == current
+        and task.observed < TaskState.RUNNING
         for task in tasks
     )
     olds = [task for task in tasks if task.is_alive and task.template_version != current]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from berth.model.defaults import effective_replicas
 from berth.model.node import NodeState
+from berth.model.service import FailureAction
 from berth.model.task import Task, TaskState
 from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.now import Now
@@ -174,9 +175,10 @@ def _broken_spec(service: ServiceState, promise: Promise) -> Iterator[str]:
     record = service.record
     if not promise.specs or record.spec in promise.specs:
         return
-    status = record.update_status
-    if status is not None and status.state.is_rollback and record.previous_spec in promise.specs:
-        return
+    before = record.previous_spec
+    if before in promise.specs and before is not None and before.update is not None:
+        if before.update.failure_action is FailureAction.ROLLBACK:
+            return  # It failed, and was rolled back as asked.
     yield f"{promise.name} has another spec than its users were told: {record.spec}"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from berth.clock import Clock
+from scheduler.store.commit_txn import COMMIT_KEY
 from scheduler.store.errors import AmbiguousError, NotAppliedError
 from scheduler.store.etcdpb import etcd_pb2 as pb
 from tests.fakes.fake_store import ModelClient
@@ -21,7 +22,6 @@ T = TypeVar("T")
 
 PREFIX = "/berth/"
 LEADERS = b"/berth/leader/"
-COMMIT = b"/berth/commit"
 
 
 class SimEtcd(ModelEtcd):
@@ -30,15 +30,15 @@ class SimEtcd(ModelEtcd):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self.on_commit: Callable[[int, dict[str, bytes | None]], None] = lambda _epoch, _made: None
-        """Called after each commit with the epoch that its fence names, and what it wrote."""
+        """Called after each commit with the epoch that it says it is of, and what it wrote."""
 
     def txn(self, request: pb.TxnRequest) -> pb.TxnResponse:
         response = super().txn(request)
-        if response.succeeded and request.compare:
-            keys = {compare.key: compare for compare in request.compare}
-            if COMMIT in keys:
-                fence = next(c for key, c in keys.items() if key.startswith(LEADERS))
-                self.on_commit(int(fence.create_revision), _written(request))
+        if response.succeeded:
+            written = _written(request)
+            mark = written.get(COMMIT_KEY)
+            if mark is not None:
+                self.on_commit(int(mark.partition(b":")[0]), written)
         return response
 
     def oldest_candidate(self) -> int | None:

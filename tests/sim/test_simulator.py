@@ -1,0 +1,183 @@
+"""The simulator finds bugs that are planted, and tells the same story for the same seed."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from berth.model.node import NodeState
+from nodeagent import agent
+from scheduler.core import liveness, reconcile, rollout, scheduling, supervise
+from scheduler.core.placement import place
+from scheduler.core.restart import Restart
+from scheduler.leader import Leader
+from scheduler.store.commit_txn import CommitForm
+from tests.sim.__main__ import regressions
+from tests.sim.run import simulate
+
+SEEDS_TRIED = 40
+
+
+def test_a_seed_tells_the_same_story_every_time():
+    assert simulate(7, minutes=0.5).lines == simulate(7, minutes=0.5).lines
+
+
+def test_a_seed_tells_the_same_story_in_every_process():
+    """Sets of strings have another order in each process; nothing may depend on it."""
+    script = "from tests.sim.run import simulate; print(simulate(11, 0.5).digest)"
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2", "3")
+    }
+    assert len(digests) == 1
+
+
+def test_other_seeds_tell_other_stories():
+    assert simulate(1, minutes=0.2).digest != simulate(2, minutes=0.2).digest
+
+
+def test_the_regressions_are_seeds():
+    assert all(seed >= 0 for seed in regressions())
+
+
+Planter = Callable[[pytest.MonkeyPatch], None]
+
+
+def no_fence(patch: pytest.MonkeyPatch) -> None:
+    """Commits compare nothing: a deposed leader's succeed."""
+    original = CommitForm._request
+
+    def unfenced(self, compare, changes, sequence):
+        request = original(self, compare, changes, sequence)
+        del request.compare[:]
+        return request
+
+    patch.setattr(CommitForm, "_request", unfenced)
+
+
+def sends_before_commit(patch: pytest.MonkeyPatch) -> None:
+    """Assignments leave while their commit is still under way."""
+
+    async def hasty(self):
+        while True:
+            parcel = await self._parcels.get()
+            for deliver in parcel.deliveries:
+                deliver(self.revision)
+
+    patch.setattr(Leader, "_deliver", hasty)
+
+
+def forgets_the_epoch(patch: pytest.MonkeyPatch) -> None:
+    """An agent that starts again would obey a leader of the past."""
+    original = agent.from_record
+
+    def forgetful(record, *rest):
+        return original(record and replace(record, epoch=0), *rest)
+
+    patch.setattr(agent, "from_record", forgetful)
+
+
+def no_restart_delay(patch: pytest.MonkeyPatch) -> None:
+    """What ended is started again at once."""
+    patch.setattr(reconcile, "plan_restart", lambda *_: Restart(0.0, 0.0, 0))
+
+
+def impatient(patch: pytest.MonkeyPatch) -> None:
+    """A node is lost between two heartbeats."""
+    patch.setattr(liveness, "patience_s", lambda _settings, _nodes: 0.7)
+
+
+def no_fence_wait(patch: pytest.MonkeyPatch) -> None:
+    """A lost node's fenced task is replaced at once."""
+    patch.setattr(supervise, "_fenced_until", lambda _s, _v, _t, now: now.instant)
+
+
+def ignores_filters(patch: pytest.MonkeyPatch) -> None:
+    """Tasks are placed on any node."""
+    patch.setattr(place, "candidates", lambda table, _demand: table.present)
+
+
+def no_parallelism(patch: pytest.MonkeyPatch) -> None:
+    """A rollout begins everything at once."""
+    original = rollout.active_policy
+    patch.setattr(rollout, "active_policy", lambda record: replace(original(record), parallelism=0))
+
+
+def moves_for_nothing(patch: pytest.MonkeyPatch) -> None:
+    """A disconnected node's tasks are taken for lost."""
+    original = supervise._fate
+
+    def rash(state, service, now, wake, task):
+        node = state.nodes.get(task.node_id)
+        if node is not None and node.state is NodeState.DISCONNECTED:
+            return reconcile.Fate.LOST
+        return original(state, service, now, wake, task)
+
+    patch.setattr(supervise, "_fate", rash)
+
+
+def stops_before_ready(patch: pytest.MonkeyPatch) -> None:
+    """A predecessor is stopped before its successor is prepared."""
+
+    def hasty(self, new, old, *, is_leaving):
+        self._end(old, "a newer task replaces it")
+        return self._plan(reconcile.Phase.REPLACING)
+
+    patch.setattr(reconcile._Draft, "_plan_replacing", hasty)
+
+
+def forgets_what_waits(patch: pytest.MonkeyPatch) -> None:
+    """Freed capacity wakes nobody."""
+    original = scheduling.schedule
+
+    def deaf(state, now, budget):
+        state.relief_tried = state.table.relief
+        return original(state, now, budget)
+
+    patch.setattr("scheduler.core.step.schedule", deaf)
+
+
+@pytest.mark.parametrize(
+    ("plant", "rule"),
+    [
+        pytest.param(no_fence, "commits succeed for the leader's epoch alone", id="no fence"),
+        pytest.param(
+            sends_before_commit, "nothing is sent before it is durable", id="sends before commit"
+        ),
+        pytest.param(
+            forgets_the_epoch, "an agent's epoch never falls", id="would obey a former leader"
+        ),
+        pytest.param(no_restart_delay, "restart delays hold", id="no restart delay"),
+        pytest.param(impatient, "no whole node is lost", id="impatient"),
+        pytest.param(no_fence_wait, "a fenced service never runs two", id="no wait for the fence"),
+        pytest.param(
+            ignores_filters, "a task is placed only where every filter", id="ignores filters"
+        ),
+        pytest.param(no_parallelism, "a rollout works on no more slots", id="no parallelism"),
+        pytest.param(moves_for_nothing, "nothing else moves", id="moves for nothing"),
+        pytest.param(
+            stops_before_ready, "a replacement is at hand before", id="stops before it is ready"
+        ),
+        pytest.param(
+            forgets_what_waits, "in the end, what is wanted runs", id="freed capacity wakes nobody"
+        ),
+    ],
+)
+def test_a_planted_bug_is_found(monkeypatch: pytest.MonkeyPatch, plant: Planter, rule: str):
+    plant(monkeypatch)
+    found: dict[str, int] = {}
+    for seed in range(1, SEEDS_TRIED + 1):
+        for violation in simulate(seed, minutes=1.5).violations:
+            found.setdefault(violation, seed)
+            if violation.startswith(rule):
+                return
+    pytest.fail(f"{SEEDS_TRIED} seeds do not show it; what they show: {found}")
