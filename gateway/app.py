@@ -10,14 +10,14 @@ from typing import Any, Final
 
 import structlog
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from berth.errors import BerthError, InternalError, PermissionDeniedError
-from gateway.config import refusal_of_tcp
+from gateway.config import is_loopback, refusal_of_tcp
 from gateway.context import VERSION_KEY, Gateway
 from gateway.errors import BUG, PAGE_NOT_FOUND, error_response
 from gateway.routes import (
@@ -73,6 +73,26 @@ def refusing_app(socket: str) -> ASGIApp:
         await error_response(PermissionDeniedError(text))(scope, receive, send)
 
     return refuse
+
+
+def loopback_app(app: ASGIApp) -> ASGIApp:
+    """Return `app` for a loopback address: what asks for it by another name is a web page.
+
+    A page of a stranger may let its own name point to 127.0.0.1, and a browser then lets it speak
+    to us as to itself.
+    """
+
+    async def check_host(scope: Scope, receive: Receive, send: Send) -> None:
+        host = Headers(scope=scope).get("host", "")
+        if is_loopback(host if ":" in host.rpartition("]")[2] else f"{host}:0"):
+            await app(scope, receive, send)
+            return
+        refusal = PermissionDeniedError(
+            f'the Docker API is not served under the name "{host}"; use 127.0.0.1 or localhost'
+        )
+        await error_response(refusal)(scope, receive, send)
+
+    return check_host
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -35,16 +35,6 @@ def is_loopback(address: str) -> bool:
         return False  # A name may mean anything, and an empty host means every address.
 
 
-def serves_docker_over_tcp(address: str, *, is_insisted: bool) -> bool:
-    """Return whether a listener without TLS on `address` may serve the Docker API.
-
-    Args:
-        address: that is really listened on.
-        is_insisted: the setting `docker_insecure_tcp`.
-    """
-    return is_insisted or is_loopback(address)
-
-
 def refusal_of_tcp(socket: str) -> str:
     """Return what a client is told where the Docker API is not served."""
     where = f"use the unix socket: DOCKER_HOST=unix://{socket}" if socket else "set docker_socket"

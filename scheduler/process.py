@@ -32,8 +32,8 @@ from berth.systemd import Notifier
 from berth.v1 import dispatcher_pb2_grpc, streams_pb2_grpc
 from berth.wire.channel import bind, make_server, open_channel
 from berth.wire.status import BerthErrorInterceptor
-from gateway.app import docker_app, refusing_app
-from gateway.config import GatewaySettings, serves_docker_over_tcp
+from gateway.app import docker_app, loopback_app, refusing_app
+from gateway.config import GatewaySettings, is_loopback
 from gateway.connect import open_gateway, own_address
 from gateway.context import Gateway
 from scheduler.config import SchedulerSettings
@@ -119,6 +119,8 @@ class SchedulerProcess:
         supervisor.start("census", metrics.keep_counting())
         supervisor.start("watchdog", notifier.feed_watchdog(self._clock, lambda: True))
         leading = supervisor.start("replica", replica.run())
+        status = notifier.keep_status(self._clock, lambda: directory.is_known, readiness.words)
+        supervisor.start("status", status)
         log.info(
             "scheduler_started",
             grpc=settings.grpc_listen,
@@ -126,7 +128,6 @@ class SchedulerProcess:
             http=http_address,
             tls=self._tls is not None,
         )
-        notifier.ready(f"serving on {directory.own_address}")
         reason = await supervisor.wait_stop()
         log.info("scheduler_stopping", reason=reason)
         notifier.stopping()
@@ -193,10 +194,12 @@ class SchedulerProcess:
         if settings.docker_socket:
             unix = open_listener("docker_socket", f"unix:{settings.docker_socket}")
             supervisor.start("docker", serve_app(docker, unix))
-        is_served = serves_docker_over_tcp(
-            listener_address(listener), is_insisted=settings.docker_insecure_tcp
-        )
-        over_tcp = docker if is_served else refusing_app(settings.docker_socket)
+        if settings.docker_insecure_tcp:
+            over_tcp = docker
+        elif is_loopback(listener_address(listener)):
+            over_tcp = loopback_app(docker)
+        else:
+            over_tcp = refusing_app(settings.docker_socket)
         app = Starlette(routes=[*routes, Mount("/", app=over_tcp)])
         supervisor.start("http", serve_app(app, listener))
 
@@ -239,6 +242,15 @@ class _Readiness:
         if store is not None and store.health.state is not StoreState.OK:
             return store.health
         return self._election.health
+
+    def words(self) -> str:
+        """Return what tells in a line how this scheduler fares, for ``systemctl status``."""
+        found = self()
+        if not found.is_ready:
+            return found.reason
+        current = self._directory.current
+        leads = self._directory.local is not None
+        return "leads" if leads else f"stands by; {current.name if current else 'another'} leads"
 
     def __call__(self) -> Readiness:
         """Return whether this scheduler can serve users now."""

@@ -11,15 +11,18 @@ with lab(hosts=3) as it, running_cluster(it, schedulers=3) as cluster:
 from tests.cluster.berth_cli import BerthCli, CliError, CliResult
 from tests.cluster.cluster import TestCluster, running_cluster
 from tests.cluster.control import ControlClient
+from tests.cluster.docker_cli import DOCKER_CLIS, DockerCli
 from tests.cluster.programs import AgentProgram, EtcdMember, Program, SchedulerProgram
 from tests.cluster.waiting import NotYetError, WaitTimeoutError, wait_until
 
 __all__ = [
+    "DOCKER_CLIS",
     "AgentProgram",
     "BerthCli",
     "CliError",
     "CliResult",
     "ControlClient",
+    "DockerCli",
     "EtcdMember",
     "NotYetError",
     "Program",

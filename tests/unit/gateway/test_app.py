@@ -9,7 +9,7 @@ import pytest
 from berth import errors
 from berth.model.registry_auth import RegistryAuth
 from berth.v1 import streams_pb2
-from gateway.app import ROUTES, refusing_app
+from gateway.app import ROUTES, loopback_app, refusing_app
 from gateway.errors import status_of
 from tests.unit.gateway.asking import docker_api
 
@@ -422,6 +422,29 @@ def test_an_address_that_others_reach_refuses_and_says_why():
             answer = await api("GET", "/services")
             assert answer.status == 403
             assert "unix:///run/berth.sock" in answer.message
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:7702", 200),
+        ("localhost:7702", 200),
+        ("localhost", 200),
+        ("[::1]:7702", 200),
+        ("[::1]", 200),
+        ("evil.example:7702", 403),
+        ("10.0.0.1:7702", 403),
+        ("", 403),
+    ],
+)
+def test_on_loopback_a_web_page_under_another_name_is_refused(host, status):
+    async def run():
+        async with docker_api() as api:
+            api.app = loopback_app(api.app)
+            answer = await api("GET", "/version", headers={"host": host})
+            assert answer.status == status
 
     asyncio.run(run())
 

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.config import is_loopback, refusal_of_tcp, serves_docker_over_tcp
+from gateway.config import is_loopback, refusal_of_tcp
 from gateway.connect import own_address
 
 
@@ -19,10 +19,8 @@ from gateway.connect import own_address
         ("scheduler-1:7702", False),
     ],
 )
-def test_plain_tcp_is_for_this_machine_alone_unless_insisted_on(address, is_local):
+def test_what_only_this_machine_can_reach(address, is_local):
     assert is_loopback(address) is is_local
-    assert serves_docker_over_tcp(address, is_insisted=False) is is_local
-    assert serves_docker_over_tcp(address, is_insisted=True)
 
 
 def test_the_refusal_names_the_ways_out():
