@@ -196,7 +196,7 @@ def test_failures_are_told_and_exit_codes_tell_them(
         "service",
         "update",
         "--detach=false",
-        f"--image={images.crasher('1.0')}",
+        f"--image={crasher}",
         "web",
         check=False,
     )

@@ -103,3 +103,32 @@ async def docker_api():
             yield DockerApi(docker_app(gateway), control, registry, gateway)
         finally:
             await gateway.client.close()
+
+
+IMAGE = "app:1@sha256:" + "b" * 64
+SPEC = {
+    "Name": "web",
+    "TaskTemplate": {"ContainerSpec": {"Image": IMAGE}},
+    "Mode": {"Replicated": {"Replicas": 2}},
+}
+
+
+def with_api(test):
+    """Run an async test with an API of its own."""
+
+    def run():
+        async def inner():
+            async with docker_api() as api:
+                await test(api)
+
+        asyncio.run(inner())
+
+    run.__name__ = test.__name__
+    return run
+
+
+async def web(api):
+    answer = await api("POST", "/services/create", SPEC)
+    assert answer.status == 201, answer.body
+    api.control.run_all()
+    return answer.json["ID"]
