@@ -19,7 +19,10 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 @click.group()
 def certificate() -> None:
-    """Make the certificates by which the parts of a cluster know each other."""
+    """Make certificates for the parts of a cluster.
+
+    With them the parts know each other, and nobody else is let in.
+    """
 
 
 @certificate.command()
@@ -51,9 +54,10 @@ def issue_certificate(
     folder: Path,
     out_dir: Path | None,
 ) -> None:
-    """Issue a certificate for the scheduler, agent or client NAME at these addresses.
+    """Issue a certificate for one part of a cluster.
 
-    An older one of that name is replaced.
+    NAME is the scheduler's, the agent's or the user's own, and ADDRESS where it is reached: IP
+    addresses and host names without ports. An older certificate of that name is replaced.
     """
     signer = read_authority(folder)
     files = issue(

@@ -19,12 +19,12 @@ from cli.services import DURATION
 _HELP = {
     "lost_after_s": "A node is lost this long after it was last heard.",
     "heartbeat_period_s": "How often agents report; 0 lets the leader choose.",
-    "task_history_limit": "Finished tasks kept per slot.",
+    "task_history_limit": "How many finished tasks are kept per slot.",
     "orphan_after_s": "Tasks of a node that is down this long are given up.",
-    "agent_restart_grace_s": "How long a leader that is new waits for agents.",
-    "image_gc_age_s": "Unused images older than this are removed.",
-    "dead_container_age_s": "Stopped containers older than this are removed.",
-    "disk_low_percent": "Clean-up begins when less of the disk is free.",
+    "agent_restart_grace_s": "How long a node may be away whose agent was stopped on purpose.",
+    "image_gc_age_s": "Images that Berth pulled are removed after this long unused.",
+    "dead_container_age_s": "Berth's stopped containers older than this are removed.",
+    "disk_low_percent": "Images are removed early when less of the disk, in percent, is free.",
 }
 
 
@@ -55,7 +55,10 @@ def info(shell: Shell, form: str) -> None:
 @cluster.command()
 @pass_shell
 def update(shell: Shell, /, **given: Any) -> None:
-    """Change settings of the whole cluster; agents are told at once."""
+    """Change settings of the whole cluster; agents are told at once.
+
+    `berth cluster info` shows them as they are.
+    """
     changes = {name: value for name, value in given.items() if value is not None}
     if not changes:
         raise click.UsageError("name at least one setting; see berth cluster update --help")
@@ -89,7 +92,10 @@ update.params += _setting_options()
 @format_option
 @pass_shell
 def status(shell: Shell, form: str) -> None:
-    """Show how the cluster fares: leader, store, schedulers, nodes, services."""
+    """Show how the cluster and all in it fare.
+
+    Leader, store, schedulers, nodes and services.
+    """
 
     async def work(client: ControlClient) -> None:
         found = await client.get_cluster()

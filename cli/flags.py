@@ -162,11 +162,11 @@ def list_flags(
         return text
 
     names = (f"--{stem}", *([short] if short else []))
-    yield Flag((f"--{stem}-rm",), remove, f"Remove: {help}", checked,
+    yield Flag((f"--{stem}-rm",), remove, f"Take away: {help}", checked,
                removal_metavar or metavar, True, Scope.UPDATE)  # fmt: skip
-    yield Flag((f"--{stem}-add",), add, f"Add or replace: {help}", form.read, metavar, True,
+    yield Flag((f"--{stem}-add",), add, f"Add or change: {help}", form.read, metavar, True,
                Scope.UPDATE)  # fmt: skip
-    yield Flag(names, add, help, form.read, metavar, True, Scope.CREATE)
+    yield Flag(names, add, _one_of_many(help), form.read, metavar, True, Scope.CREATE)
 
 
 def map_flags(
@@ -192,10 +192,15 @@ def map_flags(
         return found
 
     names = (f"--{stem}", *([short] if short else []))
-    yield Flag((f"--{stem}-rm",), remove, f"Remove: {help}", str, "KEY", True, Scope.UPDATE)
-    yield Flag((f"--{stem}-add",), add, f"Add or replace: {help}", read, metavar, True,
+    yield Flag((f"--{stem}-rm",), remove, f"Take away: {help}", str, "KEY", True, Scope.UPDATE)
+    yield Flag((f"--{stem}-add",), add, f"Add or change: {help}", read, metavar, True,
                Scope.UPDATE)  # fmt: skip
-    yield Flag(names, add, help, read, metavar, True, Scope.CREATE)
+    yield Flag(names, add, _one_of_many(help), read, metavar, True, Scope.CREATE)
+
+
+def _one_of_many(help: str) -> str:
+    """Return the words of a flag that is given once for each item."""
+    return f"{help[0].upper()}{help[1:]}; may be repeated"
 
 
 def merged(items: Sequence[T], new: Sequence[T], key: Callable[[T], Any]) -> tuple[T, ...]:

@@ -107,17 +107,28 @@ def _work_dir(help_: str) -> Callable[[FC], FC]:
 @click.command("up")
 @click.option("--schedulers", default=3, show_default=True, help="How many schedulers.")
 @click.option("--agents", default=3, show_default=True, help="How many nodes; they share the CPUs.")
-@click.option("--etcd", multiple=True, metavar="URL[,URL…]", help="An etcd that runs already.")
-@click.option("--etcd-prefix", default="", help="Prefix of all keys in it (/berth/).")
-@click.option("--docker", metavar="URL", default="", help="Docker Engine ($DOCKER_HOST, socket).")
-@click.option("--start-engine", is_flag=True, help="Run a private Engine where none answers.")
+@click.option(
+    "--etcd", multiple=True, metavar="URL[,URL…]", help="Use this etcd instead of starting one."
+)
+@click.option(
+    "--etcd-prefix", default="", metavar="PREFIX", help="Where in etcd all keys begin (/berth/)."
+)
+@click.option(
+    "--docker",
+    metavar="URL",
+    default="",
+    help="Docker Engine to use ($DOCKER_HOST, or the machine's own).",
+)
+@click.option(
+    "--start-engine", is_flag=True, help="Run a private Docker Engine where none answers (as root)."
+)
 @click.option(
     "--insecure-registry",
     multiple=True,
     metavar="HOST:PORT|CIDR",
-    help="Registries that may speak plain HTTP.",
+    help="Registry that may speak plain HTTP; may be repeated.",
 )
-@click.option("--foreground", is_flag=True, help="Stay; end the cluster on Ctrl-C.")
+@click.option("--foreground", is_flag=True, help="Stay in the foreground; Ctrl-C ends the cluster.")
 @_work_dir("Where the cluster lives ($XDG_DATA_HOME/berth or ~/.local/share/berth).")
 @pass_shell
 def up(
@@ -132,8 +143,9 @@ def up(
     foreground: bool,
     work_dir: Path | None,
 ) -> None:
-    """Start a cluster on this machine: etcd, schedulers, and nodes that share its Engine.
+    """Start a cluster on this machine.
 
+    It has an etcd, schedulers, and nodes that share the machine's Docker Engine.
     What runs already is left alone; what had ended is started again.
     """
     settings = UpSettings(
@@ -184,7 +196,9 @@ def _stay(console: Console, folders: Folders, env: Mapping[str, str]) -> None:
 @_work_dir("Where the cluster lives (the folder of the one that is up).")
 @pass_shell
 def down(shell: Shell, purge: bool, work_dir: Path | None) -> None:
-    """End the cluster that `berth up` started, and remove its containers.
+    """End the cluster that `berth up` started.
+
+    Its containers are removed.
 
     Its state stays (services, certificates, identities of nodes), and the next `berth up` goes on
     with it, unless --purge is given.

@@ -29,12 +29,12 @@ EXIT_INTERRUPTED: Final = 130
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--scheduler", metavar="HOST:PORT[,…]",
-              help="Schedulers to ask; any of them will do.")  # fmt: skip
+              help="Schedulers to ask; one that answers is enough.")  # fmt: skip
 @click.option("--context", type=click.Path(path_type=Path), metavar="FILE",
-              help="File that berth up writes (~/.berth/context.toml).")  # fmt: skip
+              help="File that names the cluster (~/.berth/context.toml).")  # fmt: skip
 @click.option("--tls-ca-file", metavar="FILE", help="Certificate of the cluster's authority.")
-@click.option("--tls-cert-file", metavar="FILE", help="Our certificate.")
-@click.option("--tls-key-file", metavar="FILE", help="Our private key.")
+@click.option("--tls-cert-file", metavar="FILE", help="Your certificate, of the role client.")
+@click.option("--tls-key-file", metavar="FILE", help="Your private key.")
 @click.option("--call-timeout", "timeout_s", metavar="DURATION",
               help="How long one call may take (30s).")  # fmt: skip
 @click.version_option(importlib.metadata.version("berth"), prog_name="berth")
@@ -50,7 +50,10 @@ def berth(
 ) -> None:
     """Run containers on a cluster of Docker Engines.
 
-    Flags override BERTH_SCHEDULER and its kin, which override the context file.
+    No cluster yet? `berth up` starts one on this machine, and every later command finds it.
+
+    Which cluster is spoken to is said by the flags below, else by BERTH_SCHEDULER,
+    BERTH_TLS_CA_FILE, BERTH_TLS_CERT_FILE and BERTH_TLS_KEY_FILE, else by the context file.
     """
     flags: dict[str, object] = {
         "scheduler": scheduler,

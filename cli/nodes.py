@@ -106,9 +106,20 @@ def inspect(shell: Shell, names: tuple[str, ...], pretty: bool) -> None:
 
 @node.command()
 @click.argument("name", metavar="NODE")
-@click.option("--availability", type=click.Choice([member.value for member in Availability]))
-@click.option("--label-add", multiple=True, metavar="KEY=VALUE", help="Add or change a label.")
-@click.option("--label-rm", multiple=True, metavar="KEY", help="Take a label away.")
+@click.option(
+    "--availability",
+    type=click.Choice([member.value for member in Availability]),
+    help="active takes tasks, pause takes no new ones, drain gives its tasks away.",
+)
+@click.option(
+    "--label-add",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Add or change a label; may be repeated.",
+)
+@click.option(
+    "--label-rm", multiple=True, metavar="KEY", help="Take a label away; may be repeated."
+)
 @pass_shell
 def update(
     shell: Shell,
@@ -117,7 +128,9 @@ def update(
     label_add: tuple[str, ...],
     label_rm: tuple[str, ...],
 ) -> None:
-    """Change what operators set on a node."""
+    """Change a node's availability and labels."""
+    if availability is None and not (label_add or label_rm):
+        raise click.UsageError("name at least one change; see berth node update --help")
     labels = dict(parse_pair(text) for text in label_add)
 
     async def work(client: ControlClient) -> None:
@@ -134,10 +147,13 @@ def update(
 
 @node.command("rm")
 @click.argument("names", nargs=-1, required=True, metavar="NODE...")
-@click.option("-f", "--force", is_flag=True, help="Even if it is ready.")
+@click.option("-f", "--force", is_flag=True, help="Remove nodes that are ready too.")
 @pass_shell
 def remove(shell: Shell, names: tuple[str, ...], force: bool) -> None:
-    """Forget nodes."""
+    """Remove nodes from the cluster, and forget them.
+
+    A node is removed when it is down: drain it, and stop its agent first.
+    """
     shell.run(
         lambda client: each_name(
             names, lambda name: client.remove_node(name, force=force), shell.out.print

@@ -45,7 +45,9 @@ def waiting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what a command has that waits for convergence."""
     for option in (
         click.option(
-            "--timeout", type=DURATION, help="Give up waiting after this; the cluster goes on."
+            "--timeout",
+            type=DURATION,
+            help="Wait for the tasks no longer than this; the cluster goes on.",
         ),
         click.option("-q", "--quiet", is_flag=True, help="Show no progress."),
         click.option("-d", "--detach", is_flag=True, help="Do not wait for the tasks."),
@@ -147,7 +149,10 @@ def update(
     dry_run: bool,
     **flags: Any,
 ) -> None:
-    """Change a service."""
+    """Change what flags name of a service.
+
+    Its tasks are replaced one after another where the change needs it.
+    """
     given = given_flags(flags)
     if rollback and given:
         raise click.UsageError("--rollback cannot be combined with flags that change the spec")
@@ -264,7 +269,7 @@ def _scale_pair(text: str) -> tuple[str, int]:
             return name, parse_count(replicas)
     except InvalidRequestError as error:
         raise click.UsageError(f'"{text}": {error.message}') from None
-    raise click.UsageError(f'"{text}" is not SERVICE=REPLICAS')
+    raise click.UsageError(f'"{text}" is not SERVICE=REPLICAS; write {name or text}=3')
 
 
 def _name_for(image: str, random_id: str) -> str:

@@ -66,7 +66,10 @@ def read_env_file(path: str) -> tuple[str, ...]:
     try:
         lines = Path(path).read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequestError(f'cannot read "{path}": {error}') from None
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise InvalidRequestError(
+            f'cannot read "{path}": {reason}; name a file of NAME=VALUE lines'
+        ) from None
     stripped = (line.lstrip() for line in lines)
     return tuple(
         with_own_value(line, os.environ) for line in stripped if line and not line.startswith("#")
@@ -165,31 +168,38 @@ def _with_env_files(spec: ServiceSpec, files: Any) -> ServiceSpec:
 
 
 def _policy_flags(name: str) -> Iterator[Flag]:
-    what = "update" if name == "update" else "rollback"
+    what = "an update" if name == "update" else "a rollback"
     actions = "pause|continue" + ("|rollback" if name == "update" else "")
     yield scalar(f"--{name}-parallelism", f"{name}.parallelism", read.parse_count,
-                 f"Tasks that a {what} replaces at once; 0 = all", metavar="N")  # fmt: skip
+                 f"Tasks that {what} replaces at once (1); 0 = all", metavar="N")  # fmt: skip
     yield scalar(f"--{name}-delay", f"{name}.delay_s", parse_duration_s,
-                 f"Pause of a {what} after each replacement", metavar="DURATION")  # fmt: skip
+                 f"Pause of {what} between replacements (0s)", metavar="DURATION")  # fmt: skip
     yield scalar(f"--{name}-monitor", f"{name}.monitor_s", parse_duration_s,
-                 "How long a new task is watched for failure", metavar="DURATION")  # fmt: skip
+                 "How long a new task is watched for failure (5s)", metavar="DURATION")  # fmt: skip
     yield scalar(f"--{name}-failure-action", f"{name}.failure_action", one_of(FailureAction),
-                 f"What a {what} does when too many tasks fail", metavar=actions)  # fmt: skip
+                 f"What {what} does when too many tasks fail (pause)", metavar=actions)  # fmt: skip
     yield scalar(f"--{name}-max-failure-ratio", f"{name}.max_failure_ratio", read.parse_ratio,
-                 f"Share of failed tasks that a {what} bears", metavar="RATIO")  # fmt: skip
+                 f"Share of failed tasks that {what} bears, 0..1 (0)", metavar="RATIO")  # fmt: skip
     yield scalar(f"--{name}-order", f"{name}.order", one_of(UpdateOrder),
-                 f"Order of a {what}", metavar="stop-first|start-first")  # fmt: skip
+                 f"Order of {what} (stop-first)", metavar="stop-first|start-first")  # fmt: skip
 
 
 def _process_flags() -> Iterator[Flag]:
-    yield Flag(("--env-file",), _with_env_files, "Variables from a file", read_env_file, "FILE",
-               True, _CREATE)  # fmt: skip
+    yield Flag(("--env-file",), _with_env_files, "Variables from a file; may be repeated",
+               read_env_file, "FILE", True, _CREATE)  # fmt: skip
     yield from list_flags("env", f"{_C}.env", _ENV, "environment variable", metavar="NAME=VALUE",
                           removal_metavar="NAME", short="-e")  # fmt: skip
     yield scalar("--entrypoint", f"{_C}.command", read.parse_words,
                  "Replace the image's ENTRYPOINT", metavar="COMMAND")  # fmt: skip
-    yield scalar("--image", f"{_C}.image", str, "Image", metavar="IMAGE", scope=_UPDATE)
-    yield scalar("--args", f"{_C}.args", read.parse_words, "Arguments of the command",
+    yield scalar(
+        "--image",
+        f"{_C}.image",
+        str,
+        "Another image; its tag is looked up again",
+        metavar="IMAGE",
+        scope=_UPDATE,
+    )
+    yield scalar("--args", f"{_C}.args", read.parse_words, "Arguments of the entrypoint",
                  metavar="COMMAND", scope=_UPDATE)  # fmt: skip
     yield scalar("--workdir -w", f"{_C}.workdir", str, "Working directory", metavar="DIR")
     yield scalar("--user -u", f"{_C}.user", str, "User, by name or number", metavar="USER[:GROUP]")
@@ -243,9 +253,10 @@ def _host_flags() -> Iterator[Flag]:
     yield from list_flags("dns-search", f"{_C}.dns.search", plain_list(), "DNS search domain",
                           metavar="DOMAIN")  # fmt: skip
     yield Flag(("--cap-drop",), _with_capabilities("capabilities_drop", "capabilities_add"),
-               "Take a capability away", _capability, "CAPABILITY", True)  # fmt: skip
+               "Take a capability away; may be repeated", _capability, "CAPABILITY",
+               True)  # fmt: skip
     yield Flag(("--cap-add",), _with_capabilities("capabilities_add", "capabilities_drop"),
-               "Give a capability", _capability, "CAPABILITY", True)  # fmt: skip
+               "Give a capability; may be repeated", _capability, "CAPABILITY", True)  # fmt: skip
     yield from map_flags("sysctl", f"{_C}.sysctls", read.parse_pair, "kernel setting")
     yield from list_flags("ulimit", f"{_C}.ulimits", _ULIMITS, "process limit",
                           metavar="NAME=SOFT[:HARD]", removal_metavar="NAME")  # fmt: skip
@@ -277,10 +288,10 @@ def _resource_flags() -> Iterator[Flag]:
 
 def _placement_flags() -> Iterator[Flag]:
     path = "task.placement"
-    yield from list_flags("constraint", f"{path}.constraints", _CONSTRAINTS, "placement constraint",
-                          metavar="KEY==VALUE")  # fmt: skip
+    yield from list_flags("constraint", f"{path}.constraints", _CONSTRAINTS,
+                          "condition that nodes must meet", metavar="KEY==VALUE")  # fmt: skip
     yield from list_flags("placement-pref", f"{path}.spread_preferences",
-                          plain_list(read.parse_preference), "placement preference",
+                          plain_list(read.parse_preference), "label to spread tasks over",
                           metavar="spread=LABEL")  # fmt: skip
     yield scalar("--replicas-max-per-node", f"{path}.max_replicas_per_node", read.parse_count,
                  "Most tasks of the service on one node; 0 = no cap", metavar="N")  # fmt: skip
@@ -288,16 +299,26 @@ def _placement_flags() -> Iterator[Flag]:
         "--strategy",
         f"{path}.strategy",
         one_of(PlacementStrategy),
-        "Spread over nodes, or fill one before the next",
+        "Spread over nodes, or fill one before the next (spread)",
         metavar="spread|binpack",
     )
 
 
 def _service_flags() -> Iterator[Flag]:
-    yield scalar("--name", "name", str, "Name of the service", metavar="NAME", scope=_CREATE)
-    yield scalar("--mode", "mode.kind", one_of(ModeKind), "A number of tasks, or one per node",
-                 metavar="replicated|global", scope=_CREATE)  # fmt: skip
-    yield scalar("--replicas", "mode.replicas", read.parse_count, "Number of tasks", metavar="N")
+    yield scalar(
+        "--name",
+        "name",
+        str,
+        "Name of the service (one after its image)",
+        metavar="NAME",
+        scope=_CREATE,
+    )
+    yield scalar("--mode", "mode.kind", one_of(ModeKind),
+                 "A number of tasks, or one per node (replicated)", metavar="replicated|global",
+                 scope=_CREATE)  # fmt: skip
+    yield scalar(
+        "--replicas", "mode.replicas", read.parse_count, "Number of tasks (1)", metavar="N"
+    )
     yield scalar("--max-concurrent", "mode.max_concurrent", read.parse_count,
                  "Tasks of a job at once", metavar="N")  # fmt: skip
     yield scalar(
@@ -310,9 +331,9 @@ def _service_flags() -> Iterator[Flag]:
     yield scalar("--restart-delay", "task.restart.delay_s", parse_duration_s,
                  "Pause before a restart (5s)", metavar="DURATION")  # fmt: skip
     yield scalar("--restart-max-attempts", "task.restart.max_attempts", read.parse_count,
-                 "Most restarts of a slot; 0 = unlimited", metavar="N")  # fmt: skip
+                 "Most restarts of a slot; 0 = unlimited (0)", metavar="N")  # fmt: skip
     yield scalar("--restart-window", "task.restart.window_s", parse_duration_s,
-                 "Time in which restarts are counted", metavar="DURATION")  # fmt: skip
+                 "Time in which restarts count; 0s = ever (0s)", metavar="DURATION")  # fmt: skip
     yield from _policy_flags("update")
     yield from _policy_flags("rollback")
     yield scalar("--log-driver", "task.log_driver.name", str, "Log driver", metavar="DRIVER")

@@ -44,7 +44,7 @@ def parse_integer(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise InvalidRequestError(f'"{text}" is not a whole number') from None
+        raise InvalidRequestError(f'"{text}" is not a whole number; write one in digits') from None
 
 
 def parse_ratio(text: str) -> float:
@@ -60,7 +60,9 @@ def parse_words(text: str) -> tuple[str, ...]:
     try:
         return tuple(shlex.split(text))
     except ValueError as error:
-        raise InvalidRequestError(f'"{text}" cannot be split into words: {error}') from None
+        raise InvalidRequestError(
+            f'"{text}" cannot be split into words: {error}; quote it as in a shell'
+        ) from None
 
 
 def parse_pair(text: str) -> tuple[str, str]:
@@ -74,7 +76,9 @@ def parse_pair(text: str) -> tuple[str, str]:
 def parse_quantity(text: str) -> tuple[str, int]:
     """Return (kind, count) of a generic resource such as ``gpu=2``."""
     kind, value = parse_pair(text)
-    return kind, parse_count(value)
+    if not value.isdecimal():
+        raise InvalidRequestError(f'"{text}" is not KIND=COUNT; write {kind}=2')
+    return kind, int(value)
 
 
 def parse_preference(text: str) -> str:
@@ -130,6 +134,8 @@ def parse_gpus(text: str) -> tuple[GpuRequest, ...]:
         return (GpuRequest(count=-1),)
     if text.isdigit():
         return (GpuRequest(count=int(text)),)
+    if "=" not in text:
+        raise InvalidRequestError(f'"{text}" chooses no GPUs; write all, 2 or device=0,1')
     request = GpuRequest()
     for key, value in _keyed_values(text):
         match key:
@@ -233,7 +239,7 @@ def _long_port(text: str) -> PortSpec:
             case "protocol":
                 port = replace(port, protocol=value.lower())
             case "mode":
-                port = replace(port, publish_mode=_choice(PublishMode, value))
+                port = replace(port, publish_mode=_choice("mode", PublishMode, value))
             case "name":
                 port = replace(port, name=value)
             case _:
@@ -253,12 +259,12 @@ def parse_port_key(text: str) -> tuple[int, str]:
     return parse_count(number), protocol if slash else "tcp"
 
 
-def _choice(kind: Any, value: str) -> Any:
+def _choice(key: str, kind: Any, value: str) -> Any:
     try:
         return kind(value)
     except ValueError:
         allowed = ", ".join(member.value for member in kind)
-        raise InvalidRequestError(f'"{value}" is not one of {allowed}') from None
+        raise InvalidRequestError(f'{key} "{value}" is not one of {allowed}') from None
 
 
 def parse_mount(text: str) -> Mount:
@@ -357,7 +363,7 @@ def _with_pair(pairs: Any, text: str) -> dict[str, str]:
 
 
 _MOUNT_KEYS: dict[str, _MountReader] = {
-    "type": _field("type", lambda text: _choice(MountType, text.lower())),
+    "type": _field("type", lambda text: _choice("type", MountType, text.lower())),
     **dict.fromkeys(("source", "src"), _field("source")),
     **dict.fromkeys(("target", "dst", "destination"), _field("target")),
     **dict.fromkeys(("readonly", "ro"), _field("read_only", _truth)),

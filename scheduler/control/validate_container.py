@@ -170,7 +170,7 @@ def _target_faults(mount: Mount, path: str) -> Faults:
     elif "{{" in mount.target:
         yield from _refused(f"{path}.target", lambda: check_template(mount.target))
     elif not mount.target.startswith("/"):
-        yield Fault(f"{path}.target", f'"{mount.target}" is not absolute')
+        yield Fault(f"{path}.target", f'"{mount.target}" is not absolute; begin it with /')
     elif posixpath.normpath(mount.target).strip("/") == "":
         yield Fault(f"{path}.target", '"/" is the container\'s own root; mount below it')
     if mount.consistency not in _CONSISTENCIES:
@@ -235,7 +235,10 @@ def _name_service_faults(container: ContainerSpec, path: str) -> Faults:
         return
     for index, server in enumerate(container.dns.nameservers):
         if not _is_address(server):
-            yield Fault(f"{path}.dns.nameservers[{index}]", f'"{server}" is not an IP address')
+            yield Fault(
+                f"{path}.dns.nameservers[{index}]",
+                f'"{server}" is not an IP address; write 10.0.0.2',
+            )
     for name in ("search", "options"):
         for index, text in enumerate(getattr(container.dns, name)):
             if not text:
@@ -307,9 +310,14 @@ def _device_faults(container: ContainerSpec, path: str) -> Faults:
     for index, device in enumerate(container.devices):
         here = f"{path}.devices[{index}]"
         if not device.host_path.startswith("/"):
-            yield Fault(f"{here}.host_path", f'"{device.host_path}" is not absolute')
+            yield Fault(
+                f"{here}.host_path", f'"{device.host_path}" is not absolute; write /dev/NAME'
+            )
         if device.container_path and not device.container_path.startswith("/"):
-            yield Fault(f"{here}.container_path", f'"{device.container_path}" is not absolute')
+            yield Fault(
+                f"{here}.container_path",
+                f'"{device.container_path}" is not absolute; write /dev/NAME',
+            )
         if not _is_permissions(device.permissions):
             yield Fault(f"{here}.permissions", f'"{device.permissions}" is not made of r, w and m')
         if inside[index] in inside[:index]:
