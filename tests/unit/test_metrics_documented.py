@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from berth.clock import SystemClock
+from gateway.metrics import GatewayMetrics
 from nodeagent.metrics import AgentMetrics
 from scheduler.metrics import SchedulerMetrics
 from scheduler.store.port import StoreHealth, StoreState
@@ -28,6 +29,12 @@ def scheduler_registry():
     metrics = SchedulerMetrics(registry)
     health = StoreHealth(StoreState.OK, SystemClock().timestamp())
     metrics.watch(Nobody(), lambda: health)
+    return registry
+
+
+def docker_registry():
+    registry = CollectorRegistry()
+    GatewayMetrics(registry)
     return registry
 
 
@@ -72,6 +79,7 @@ def metrics_on_page(section):
     ("section", "make_registry"),
     [
         pytest.param("Scheduler", scheduler_registry, id="scheduler"),
+        pytest.param("Docker API", docker_registry, id="docker"),
         pytest.param("Agent", agent_registry, id="agent"),
     ],
 )
@@ -85,5 +93,6 @@ def test_page_and_code_agree(section, make_registry):
 
 
 def test_every_name_has_the_prefix_that_dashboards_expect():
-    names = {*metrics_in_code(scheduler_registry()), *metrics_in_code(agent_registry())}
+    registries = (scheduler_registry(), docker_registry(), agent_registry())
+    names = {name for registry in registries for name in metrics_in_code(registry)}
     assert all(name.startswith(("berth_", "swarm_manager_")) for name in names)
