@@ -23,7 +23,6 @@ LONG_FILES: dict[str, int] = {
     "tests/sim/workload.py": 430,
     "tests/unit/nodeagent/test_agent.py": 520,
     "tests/unit/scheduler/control/test_validate.py": 410,
-    "tests/unit/scheduler/core/test_supervise.py": 490,
 }
 """Files that may be longer, with the length that they may have. Never add one."""
 
