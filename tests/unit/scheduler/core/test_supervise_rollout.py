@@ -3,7 +3,7 @@
 import pytest
 
 from berth.model.service import FailureAction, UpdateOrder, UpdatePolicy
-from tests.builders import a_spec
+from tests.builders import a_spec, restart
 from tests.unit.scheduler.core.world import World
 
 
@@ -72,3 +72,15 @@ def test_a_node_that_only_lost_its_connection_is_waited_for() -> None:
     world.cut("n1")
     world.pass_time(4)
     assert [slot for slot, tasks in world.service().slots.items() if len(tasks) == 2] == ["n1"]
+
+
+def test_a_slot_whose_attempts_with_the_new_version_are_used_up_keeps_the_old_one() -> None:
+    world = World()
+    policy = UpdatePolicy(failure_action=FailureAction.CONTINUE)
+    once = restart(condition="none")
+    world.create(a_spec(update=policy, restart=once))
+    world.settle()
+    world.update("web", a_spec(update=policy, restart=once, image="bad:2"))
+    world.pass_time(60, step=5)
+    assert [entry.attempt for entry in world.service().history[1]] == [2]
+    assert len(world.running(image="app:1")) == 1
