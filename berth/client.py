@@ -11,7 +11,7 @@ that there is no leader) is tried elsewhere until the time is up.
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import grpc
 import grpc.aio
@@ -40,9 +40,13 @@ from berth.wire.convert import from_proto, to_proto
 from berth.wire.status import error_from_rpc
 from berth.wire.tls import TlsSettings
 
+T = TypeVar("T")
+
 CALL_TIMEOUT_S: Final = 30.0
 _CONNECT_TIMEOUT_S: Final = 2.0
 _ROUND_PAUSE_S: Final = 0.3
+_SLICE: Final = 50
+_SLICE_PAUSE_S: Final = 0.0005  # A mere sleep(0) would starve what a process's loop also serves.
 _Stub: Final[Any] = control_pb2_grpc.ControlStub  # Generated, and untyped.
 
 
@@ -180,7 +184,7 @@ class ControlClient:
         """Return the services named, or all."""
         request = control_pb2.ListServicesRequest(names=names)
         answer = await self._call("ListServices", request)
-        return [from_proto(ServiceView, message) for message in answer.services]
+        return await self._read_all(ServiceView, answer.services)
 
     async def list_tasks(
         self,
@@ -204,7 +208,7 @@ class ControlClient:
             services=services, nodes=nodes, ids=ids, only_wanted=only_wanted, up_to_date=up_to_date
         )
         answer = await self._call("ListTasks", request)
-        return [from_proto(TaskView, message) for message in answer.tasks]
+        return await self._read_all(TaskView, answer.tasks)
 
     async def service_logs(
         self,
@@ -244,7 +248,7 @@ class ControlClient:
     async def list_nodes(self, names: Sequence[str] = ()) -> list[NodeView]:
         """Return the nodes named, or all."""
         answer = await self._call("ListNodes", control_pb2.ListNodesRequest(names=names))
-        return [from_proto(NodeView, message) for message in answer.nodes]
+        return await self._read_all(NodeView, answer.nodes)
 
     async def get_node(self, name: str) -> NodeView:
         """Return one node by name, ID or unique prefix of an ID."""
@@ -305,6 +309,15 @@ class ControlClient:
         return from_proto(ResolvedImage, await self._call("ResolveImage", request))
 
     # How calls reach a scheduler.
+
+    async def _read_all(self, kind: type[T], messages: Sequence[Any]) -> list[T]:
+        """Read the messages of a long answer in slices, so that others have the event loop."""
+        found: list[T] = []
+        for begin in range(0, len(messages), _SLICE):
+            if begin:
+                await self._clock.sleep(_SLICE_PAUSE_S)
+            found += [from_proto(kind, message) for message in messages[begin : begin + _SLICE]]
+        return found
 
     def _stub(self, address: str) -> Any:
         channel = self._channels.get(address)
