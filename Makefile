@@ -46,7 +46,7 @@ lint: setup ## Stage 1: format, lint, types, package contracts, fresh stubs
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/mypy tests/hosts tests/cluster tests/demo tests/conftest.py
+	$(VENV)/bin/mypy tests/hosts tests/cluster tests/machine tests/demo tests/conftest.py
 	$(VENV)/bin/mypy --package deploy.grafana
 	$(VENV)/bin/lint-imports
 	deploy/dev/proto.sh --check
@@ -70,6 +70,12 @@ contract: setup ## Stage 4: fakes against real etcd, registry and Engines; the h
 e2e: setup ## Stage 5: whole clusters on several real Engines
 	$(call stage,end to end)
 	$(call run_pytest,tests/e2e,--durations=5)
+
+.PHONY: systemd-test
+systemd-test: setup ## The units under a real systemd as PID 1; the first run makes an image (minutes)
+	$(call stage,systemd)
+	@command -v debootstrap >/dev/null || { echo "install debootstrap: apt-get install debootstrap" >&2; exit 1; }
+	$(call run_pytest,tests/systemd,--durations=5)
 
 .PHONY: sim
 sim: setup ## Run many seeds of the simulator: make sim SEEDS=5000

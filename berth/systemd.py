@@ -9,9 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Final, Self
 
 from berth.clock import Clock
+from berth.model.instant import after
 
 _PINGS_PER_WATCHDOG: Final = 3
 _MICROSECONDS: Final = 1_000_000
+READY_WITHIN_S: Final = 20.0
+_LOOK_EVERY_S: Final = 0.1
+_STATUS_EVERY_S: Final = 2.0
 
 
 class Notifier:
@@ -63,6 +67,33 @@ class Notifier:
             if is_alive():
                 self.alive()
             await clock.sleep(self.watchdog_s / _PINGS_PER_WATCHDOG)
+
+    async def keep_status(
+        self, clock: Clock, is_synced: Callable[[], bool], words: Callable[[], str]
+    ) -> None:
+        """Say READY after the first sync, and keep the status line true for ever.
+
+        Returns at once where there is no service manager.
+
+        Args:
+            clock: sleeps.
+            is_synced: whether the process does its work by now. After `READY_WITHIN_S` without,
+                READY is said all the same: a machine must boot while the rest of the cluster is
+                away, and what runs carries on alone.
+            words: the status line.
+        """
+        if not self._address:
+            return
+        give_up_at = after(clock.instant(), READY_WITHIN_S)
+        while not is_synced() and clock.instant() < give_up_at:
+            await clock.sleep(_LOOK_EVERY_S)
+        shown = words()
+        self.ready(shown)
+        while True:
+            await clock.sleep(_STATUS_EVERY_S)
+            if words() != shown:
+                shown = words()
+                self.status(shown)
 
     def _send(self, state: str, status: str = "") -> None:
         lines = [state] if state else []

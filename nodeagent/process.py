@@ -9,12 +9,14 @@ import contextlib
 import importlib.metadata
 import os
 import socket
+from collections.abc import Callable
 
 import structlog
 from prometheus_client import CollectorRegistry
 
 from berth.clock import SystemClock
 from berth.entropy import SystemEntropy
+from berth.model.task import TaskState
 from berth.observability import Health, Readiness, serve_observability
 from berth.process import Supervisor, watch_loop_lag
 from berth.systemd import Notifier
@@ -98,8 +100,8 @@ class AgentProcess:
         supervisor.start("loop-lag", watch_loop_lag(self._clock, self._lag_of(agent)))
         supervisor.start("http", self._observe(agent))
         supervisor.start("watchdog", notifier.feed_watchdog(self._clock, lambda: True))
+        supervisor.start("status", notifier.keep_status(self._clock, _synced(agent), _words(agent)))
         log.info("agent_started", schedulers=settings.scheduler, version=version)
-        notifier.ready("looking for the leader")
         reason = await supervisor.wait_stop()
         notifier.stopping()
         log.info("agent_stopping", reason=reason)
@@ -126,6 +128,21 @@ class AgentProcess:
             ready=ready,
             started=lambda address: log.info("http_listening", address=address),
         )
+
+
+def _synced(agent: Agent) -> Callable[[], bool]:
+    return lambda: agent.state.is_connected and agent.state.is_synced
+
+
+def _words(agent: Agent) -> Callable[[], str]:
+    """Return what tells in a line how the agent fares."""
+
+    def words() -> str:
+        running = agent.task_counts()[TaskState.RUNNING]
+        fares = "; ".join(agent.problems.values()) or "a leader is in charge"
+        return f"{fares}; {running} tasks run"
+
+    return words
 
 
 class _LagSink:

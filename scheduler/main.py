@@ -73,4 +73,5 @@ def main(config: Path | None, only_check: bool, **options: Any) -> None:
     configure_logging(
         settings.log, context={"program": "berth-scheduler", "scheduler": settings.name}
     )
-    raise SystemExit(run_process(SchedulerProcess(settings).serve))
+    # Made inside, so that a file that cannot be read is told in a line, not by a traceback.
+    raise SystemExit(run_process(lambda supervisor: SchedulerProcess(settings).serve(supervisor)))

@@ -58,7 +58,7 @@ def test_every_panel_returns_data(
         cluster.wait_until("every panel shows data", lambda: shows(prometheus, began), every_s=1)
         lost = prometheus.query_range("sum(berth_nodes_lost_total)", time.monotonic() - began)
         assert max(lost[0][1]) >= 1
-        # A dead Engine's containers stay in sight until it answers again: it may be more than three.
+        # A dead Engine's containers stay in sight until it answers again: maybe more than three.
         found = dict.fromkeys(("service", "node", "slot", "cluster"))
         for labels, _ in prometheus.query('up{job="berth-workload", service="web"} == 1'):
             assert found.keys() <= labels.keys()

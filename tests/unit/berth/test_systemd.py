@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 
 from berth.model.instant import Instant, Timestamp
-from berth.systemd import Notifier
+from berth.systemd import READY_WITHIN_S, Notifier
 
 
 def receive(listener: socket.socket) -> str:
@@ -79,3 +79,58 @@ def test_the_watchdog_is_fed_three_times_per_period_while_alive(tmp_path: Path) 
         with contextlib.suppress(BlockingIOError):
             raise AssertionError(receive(listener))
     assert clock.slept == [1.0] * 4
+
+
+class PassingClock:
+    """Time goes on only while somebody sleeps; ends the scenario after a while."""
+
+    def __init__(self, ends_at: float) -> None:
+        self.now, self._ends_at = 0.0, ends_at
+
+    def instant(self) -> Instant:
+        return Instant(self.now)
+
+    def timestamp(self) -> Timestamp:
+        return Timestamp(self.now)
+
+    async def sleep(self, delay_s: float) -> None:
+        self.now += delay_s
+        if self.now > self._ends_at:
+            raise asyncio.CancelledError
+
+
+def told(tmp_path: Path, clock: PassingClock, synced_at: float) -> list[str]:
+    """Return what the service manager hears of a process that is in sync from an instant on."""
+    path = tmp_path / f"notify-{clock.instant()}-{synced_at}-{id(clock)}"
+    heard: list[str] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(path))
+        listener.setblocking(False)
+
+        def words() -> str:
+            return "leads" if clock.now >= synced_at else "alone"
+
+        async def scenario() -> None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await Notifier(str(path), 0).keep_status(
+                    clock, lambda: clock.now >= synced_at, words
+                )
+
+        asyncio.run(scenario())
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                heard.append(receive(listener))
+    return heard
+
+
+def test_a_process_is_ready_once_it_is_in_sync(tmp_path: Path) -> None:
+    assert told(tmp_path, PassingClock(10.0), synced_at=3.0) == ["READY=1\nSTATUS=leads"]
+
+
+def test_a_process_that_is_alone_is_ready_after_a_while_and_says_when_that_ends(
+    tmp_path: Path,
+) -> None:
+    heard = told(tmp_path, PassingClock(60.0), synced_at=40.0)
+    assert heard == ["READY=1\nSTATUS=alone", "STATUS=leads"]
+    before = told(tmp_path, PassingClock(READY_WITHIN_S - 1.0), synced_at=40.0)
+    assert before == []

@@ -1,0 +1,88 @@
+"""The units hold what docs/operations.md says of them, as far as systemd's own tools can tell."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from berth.systemd import READY_WITHIN_S
+
+TOP = Path(__file__).parents[3]
+UNITS = TOP / "deploy" / "systemd"
+SERVICES = ("berth-scheduler", "berth-agent")
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze comes with Debian's systemd"
+)
+
+
+def settings(name):
+    """Return key -> values of a unit; of a key that is given twice, both."""
+    found = {}
+    for line in (UNITS / f"{name}.service").read_text("utf-8").splitlines():
+        if match := re.match(r"([A-Za-z]+)=(.*)", line):
+            found.setdefault(match[1], []).append(match[2])
+    return found
+
+
+def copy_with_present_programs(folder):
+    """Copy the units, their programs replaced by one that is there: `verify` looks for it."""
+    for path in UNITS.iterdir():
+        text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", path.read_text(), flags=re.M)
+        (folder / path.name).write_text(text, "utf-8")
+    return [str(folder / name) for name in ("berth.target", *(f"{s}.service" for s in SERVICES))]
+
+
+@needs_systemd
+def test_systemd_finds_no_fault_in_them(tmp_path):
+    files = copy_with_present_programs(tmp_path)
+    answer = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *files],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    ours = [line for line in answer.stderr.splitlines() if "berth" in line]
+    assert (answer.returncode, ours) == (0, [])
+
+
+@needs_systemd
+@pytest.mark.parametrize("name", SERVICES)
+def test_their_exposure_is_as_low_as_the_guide_says(name):
+    answer = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", UNITS / f"{name}.service"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    score = float(re.search(r"Overall exposure level for \S+: ([0-9.]+)", answer.stdout)[1])
+    guide = (TOP / "docs" / "operations.md").read_text("utf-8")
+    told = float(re.search(rf"\| `{name}\.service` \| ([0-9.]+) \|", guide)[1])
+    assert score <= told <= 2.0
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_notified_watched_and_never_given_up(name):
+    unit = settings(name)
+    assert unit["Type"] == ["notify"]
+    assert float(unit["WatchdogSec"][0]) >= 10
+    assert float(unit["TimeoutStartSec"][0]) > READY_WITHIN_S
+    assert (unit["Restart"], unit["StartLimitIntervalSec"]) == (["always"], ["0"])
+    assert unit["WantedBy"] == ["berth.target"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_settings_name_the_credentials_that_the_unit_loads(name):
+    loaded = {entry.split(":")[0] for entry in settings(name)["LoadCredential"]}
+    example = (TOP / f"deploy/config/{name.removeprefix('berth-')}.toml").read_text("utf-8")
+    asked = set(re.findall(rf'"/run/credentials/{name}\.service/([^"]+)"', example))
+    assert asked == loaded
+
+
+def test_only_the_agent_may_use_the_engine():
+    assert settings("berth-agent")["SupplementaryGroups"] == ["docker"]
+    assert "SupplementaryGroups" not in settings("berth-scheduler")
+    for name in SERVICES:
+        assert settings(name)["User"] != ["root"]
+        assert settings(name)["CapabilityBoundingSet"] == [""]
