@@ -27,6 +27,7 @@ from tests.fakes.naive_placement import satisfies
 from tests.sim.cluster import Cluster, SimMachine, SimScheduler
 from tests.sim.container_checkers import ContainerChecks
 from tests.sim.faults import Profile
+from tests.sim.placement_checkers import check_placement, words_of
 
 QUIET_S = 45.0
 """A node that was whole for this long, in a whole cluster, has no reason to be lost."""
@@ -183,9 +184,9 @@ class Checkers:
             before = view.tasks.get(task.id)
             if before is not None:
                 self._check_task(state, task, before)
-            if task.node_id is not None and (before is None or before.node is None):
-                if (task.node_id, task.id) not in self.ever:
-                    self._check_placement(state, task)
+            is_new_there = task.node_id is not None and (before is None or before.node is None)
+            if is_new_there and not self._is_loaded(task):
+                check_placement(self._history, state, task)
             if task.desired == TaskState.RUNNING and (
                 (before is None and not self._is_loaded(task))
                 or (before is not None and before.desired == TaskState.READY)
@@ -211,7 +212,7 @@ class Checkers:
             machine = self._cluster.machine_of(task.node_id) if task.node_id else None
             place = machine.name if machine is not None else "nowhere"
             words = (
-                f"{_words(state, task)} v{task.template_version} on {place}: wanted "
+                f"{words_of(state, task)} v{task.template_version} on {place}: wanted "
                 f"{task.desired.name}, is {task.observed.name} {task.reason}"
             )
             self._history.note(scheduler.name, words)
@@ -236,7 +237,7 @@ class Checkers:
         )
 
     def _check_task(self, state: LeaderState, task: Task, before: Seen) -> None:
-        words = _words(state, task)
+        words = words_of(state, task)
         self._history.check(
             task.desired >= before.desired or before.node is None,
             "no task's desired state falls",
@@ -274,63 +275,7 @@ class Checkers:
                 f"{heir.observed.name}",
             )
 
-    # -- placement, restarts, rollouts
-
-    def _check_placement(self, state: LeaderState, task: Task) -> None:
-        assert task.node_id is not None
-        node, service = state.nodes[task.node_id], state.services[task.service_id]
-        template = service.record.templates[task.template_version]
-        words = f"{_words(state, task)} on {node.description.hostname}"
-        rule = "a task is placed only where every filter lets it"
-        is_open = node.spec.availability is Availability.ACTIVE and node.state is NodeState.READY
-        self._history.check(
-            is_open, rule, f"{words}: {node.state.value}, {node.spec.availability.value}"
-        )
-        unmet = [text for text in template.task.placement.constraints if not satisfies(node, text)]
-        self._history.check(not unmet, rule, f"{words}: {unmet}")
-        self._check_room(state, task, node, words)
-        ports = {port.published_port for port in template.endpoint.ports}
-        for other in _alive_on(state, node):
-            same_slot = (other.service_id, slot_of(other)) == (task.service_id, slot_of(task))
-            template_of_other = _template(state, other)
-            taken = {port.published_port for port in template_of_other.endpoint.ports} & ports
-            self._history.check(
-                not taken or same_slot, rule, f"{words}: port {taken} is held by {other.id}"
-            )
-        most = template.task.placement.max_replicas_per_node
-        slots = {
-            slot_of(other)
-            for other in _alive_on(state, node)
-            if other.service_id == task.service_id and other.is_wanted
-        }
-        self._history.check(
-            not most
-            or len(slots) <= most
-            or task.template_version != service.record.template_version,
-            rule,
-            f"{words}: {len(slots)}, at most {most} a node",
-        )
-
-    def _check_room(self, state: LeaderState, task: Task, node: Node, words: str) -> None:
-        """Sum up what is reserved; of a slot that is handed over in place only the larger."""
-        key = task.service_id, slot_of(task)
-        is_added = task.desired == TaskState.RUNNING  # Beside its predecessor, if there is one.
-        slots: dict[tuple[ServiceId, SlotKey], list[Task]] = {}
-        for other in _alive_on(state, node):
-            slots.setdefault((other.service_id, slot_of(other)), []).append(other)
-        for what in ("nano_cpus", "memory_bytes"):
-            used = sum(
-                (sum if is_added and slot == key else max)(
-                    getattr(_template(state, other).task.reservation, what) for other in tasks
-                )
-                for slot, tasks in slots.items()
-            )
-            offered = getattr(node.description.resources, what)
-            self._history.check(
-                used <= offered or not getattr(_template(state, task).task.reservation, what),
-                "no node is given more than it has",
-                f"{words}: {used:,} of {offered:,} {what}",
-            )
+    # -- restarts, rollouts
 
     def _check_delay(self, state: LeaderState, task: Task) -> None:
         if not self._profile.has_true_clocks:
@@ -348,7 +293,7 @@ class Checkers:
         self._history.check(
             waited_s >= delay_s - 0.001,
             "restart delays hold",
-            f"{_words(state, task)} is wanted up "
+            f"{words_of(state, task)} is wanted up "
             f"{waited_s:.3f} s after its predecessor's end, not {delay_s:g} s",
         )
 
@@ -406,23 +351,6 @@ def _is_busy(state: LeaderState, service: ServiceState, tasks: list[Task]) -> bo
     )
 
 
-def _alive_on(state: LeaderState, node: Node) -> list[Task]:
-    return [task for task in state.node_tasks[node.id].values() if task.is_alive]
-
-
-def _template(state: LeaderState, task: Task):  # type: ignore[no-untyped-def]
-    return state.services[task.service_id].record.templates[task.template_version]
-
-
 def _suits(service: ServiceState, node: Node) -> bool:
     constraints = service.record.spec.task.placement.constraints
     return all(satisfies(node, text) for text in constraints)
-
-
-def _words(state: LeaderState, task: Task) -> str:
-    home = "" if task.home is None else state.nodes[task.home].description.hostname
-    return f"{_name(state, task.service_id)}.{home or task.slot}.{task.attempt}"
-
-
-def _name(state: LeaderState, service: ServiceId) -> str:
-    return state.services[service].record.spec.name

@@ -20,7 +20,8 @@ from scheduler.core.state import LeaderState
 from scheduler.leader import Leader
 from scheduler.store.loading import load_state
 from tests.sim.cluster import Cluster
-from tests.sim.workload import Promise, Users, is_steady
+from tests.sim.specs import STEADY, is_steady
+from tests.sim.workload import Promise, Users
 
 
 def unsettled(cluster: Cluster) -> list[str]:
@@ -81,8 +82,6 @@ def _is_old_steady(service: ServiceState) -> bool:
         for tasks in service.slots.values()
         for task in tasks
     }
-    from tests.sim.workload import STEADY
-
     return all(image.partition(":")[0] in STEADY for image in images)
 
 
@@ -176,9 +175,10 @@ def _broken_spec(service: ServiceState, promise: Promise) -> Iterator[str]:
     if not promise.specs or record.spec in promise.specs:
         return
     before = record.previous_spec
-    if before in promise.specs and before is not None and before.update is not None:
-        if before.update.failure_action is FailureAction.ROLLBACK:
-            return  # It failed, and was rolled back as asked.
+    policy = before.update if before is not None else None
+    rolls_back = policy is not None and policy.failure_action is FailureAction.ROLLBACK
+    if before in promise.specs and rolls_back:
+        return  # It failed, and was rolled back as asked.
     yield f"{promise.name} has another spec than its users were told: {record.spec}"
 
 

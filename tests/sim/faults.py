@@ -10,7 +10,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tests.sim.cluster import Cluster, SimMachine, SimScheduler
+from tests.sim.cluster import Cluster, SimClock, SimMachine, SimScheduler
 from tests.sim.workload import program_images
 
 CLOCK_FAULTS = ("jump_clock", "skew_clocks")
@@ -268,13 +268,17 @@ class Faults:
     # -- clocks
 
     async def _break_jump_clock(self) -> None:
-        clocks = [it.clock for it in (*self._cluster.schedulers, *self._cluster.machines)]
+        clocks = self._clocks()
         jump_s = self._rng.choice((-3600.0, -30.0, -2.0, 2.0, 30.0, 3600.0))
         self._rng.choice(clocks).wall_offset_s += jump_s
 
     async def _break_skew_clocks(self) -> None:
-        for it in (*self._cluster.schedulers, *self._cluster.machines):
-            it.clock.wall_offset_s += self._rng.uniform(-20.0, 20.0)
+        for clock in self._clocks():
+            clock.wall_offset_s += self._rng.uniform(-20.0, 20.0)
+
+    def _clocks(self) -> list[SimClock]:
+        clocks = [scheduler.clock for scheduler in self._cluster.schedulers]
+        return clocks + [machine.clock for machine in self._cluster.machines]
 
 
 def _is_kind(name: str) -> bool:

@@ -13,10 +13,6 @@ import structlog
 from tests.sim.loop import SimLoop, current_process
 
 
-class SimulationFault(Exception):
-    """Something happened that must not."""
-
-
 class History:
     """The story of one run."""
 

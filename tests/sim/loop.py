@@ -128,7 +128,7 @@ class SimLoop(base_events.BaseEventLoop):
         self.callbacks = 0
         self._time = START_S
         self._task_count = 0
-        self.set_task_factory(_make_task)
+        self.set_task_factory(_make_task)  # type: ignore[arg-type]  # Older than `context`.
         self.set_exception_handler(self._note_fault)
 
     def time(self) -> float:

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from berth.model.node import NodeState
 from nodeagent import agent
+from nodeagent.core.record import from_record
 from scheduler.core import liveness, reconcile, rollout, scheduling, supervise
 from scheduler.core.placement import place
 from scheduler.core.restart import Restart
@@ -21,11 +23,11 @@ from tests.sim.run import simulate
 SEEDS_TRIED = 40
 
 
-def test_a_seed_tells_the_same_story_every_time():
+def test_a_seed_tells_the_same_story_every_time() -> None:
     assert simulate(7, minutes=0.5).lines == simulate(7, minutes=0.5).lines
 
 
-def test_a_seed_tells_the_same_story_in_every_process():
+def test_a_seed_tells_the_same_story_in_every_process() -> None:
     """Sets of strings have another order in each process; nothing may depend on it."""
     script = "from tests.sim.run import simulate; print(simulate(11, 0.5).digest)"
     digests = {
@@ -41,11 +43,11 @@ def test_a_seed_tells_the_same_story_in_every_process():
     assert len(digests) == 1
 
 
-def test_other_seeds_tell_other_stories():
+def test_other_seeds_tell_other_stories() -> None:
     assert simulate(1, minutes=0.2).digest != simulate(2, minutes=0.2).digest
 
 
-def test_the_regressions_are_seeds():
+def test_the_regressions_are_seeds() -> None:
     assert all(seed >= 0 for seed in regressions())
 
 
@@ -56,7 +58,7 @@ def no_fence(patch: pytest.MonkeyPatch) -> None:
     """Commits compare nothing: a deposed leader's succeed."""
     original = CommitForm._request
 
-    def unfenced(self, compare, changes, sequence):
+    def unfenced(self: Any, compare: Any, changes: Any, sequence: int) -> Any:
         request = original(self, compare, changes, sequence)
         del request.compare[:]
         return request
@@ -67,7 +69,7 @@ def no_fence(patch: pytest.MonkeyPatch) -> None:
 def sends_before_commit(patch: pytest.MonkeyPatch) -> None:
     """Assignments leave while their commit is still under way."""
 
-    async def hasty(self):
+    async def hasty(self: Any) -> None:
         while True:
             parcel = await self._parcels.get()
             for deliver in parcel.deliveries:
@@ -78,9 +80,9 @@ def sends_before_commit(patch: pytest.MonkeyPatch) -> None:
 
 def forgets_the_epoch(patch: pytest.MonkeyPatch) -> None:
     """An agent that starts again would obey a leader of the past."""
-    original = agent.from_record
+    original = from_record
 
-    def forgetful(record, *rest):
+    def forgetful(record: Any, *rest: Any) -> Any:
         return original(record and replace(record, epoch=0), *rest)
 
     patch.setattr(agent, "from_record", forgetful)
@@ -116,7 +118,7 @@ def moves_for_nothing(patch: pytest.MonkeyPatch) -> None:
     """A disconnected node's tasks are taken for lost."""
     original = supervise._fate
 
-    def rash(state, service, now, wake, task):
+    def rash(state: Any, service: Any, now: Any, wake: Any, task: Any) -> reconcile.Fate:
         node = state.nodes.get(task.node_id)
         if node is not None and node.state is NodeState.DISCONNECTED:
             return reconcile.Fate.LOST
@@ -128,7 +130,7 @@ def moves_for_nothing(patch: pytest.MonkeyPatch) -> None:
 def stops_before_ready(patch: pytest.MonkeyPatch) -> None:
     """A predecessor is stopped before its successor is prepared."""
 
-    def hasty(self, new, old, *, is_leaving):
+    def hasty(self: Any, new: Any, old: Any, *, is_leaving: bool) -> Any:
         self._end(old, "a newer task replaces it")
         return self._plan(reconcile.Phase.REPLACING)
 
@@ -139,7 +141,7 @@ def forgets_what_waits(patch: pytest.MonkeyPatch) -> None:
     """Freed capacity wakes nobody."""
     original = scheduling.schedule
 
-    def deaf(state, now, budget):
+    def deaf(state: Any, now: Any, budget: int) -> int:
         state.relief_tried = state.table.relief
         return original(state, now, budget)
 
@@ -147,35 +149,38 @@ def forgets_what_waits(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plant", "rule"),
+    ("plant", "rule", "hint"),
     [
-        pytest.param(no_fence, "commits succeed for the leader's epoch alone", id="no fence"),
+        pytest.param(no_fence, "nothing is forgotten before that is durable", 12, id="no fence"),
         pytest.param(
-            sends_before_commit, "nothing is sent before it is durable", id="sends before commit"
+            sends_before_commit, "nothing is sent before it is durable", 4, id="sends before commit"
         ),
         pytest.param(
-            forgets_the_epoch, "an agent's epoch never falls", id="would obey a former leader"
+            forgets_the_epoch, "an agent's epoch never falls", 1, id="would obey a former leader"
         ),
-        pytest.param(no_restart_delay, "restart delays hold", id="no restart delay"),
-        pytest.param(impatient, "no whole node is lost", id="impatient"),
-        pytest.param(no_fence_wait, "a fenced service never runs two", id="no wait for the fence"),
+        pytest.param(no_restart_delay, "restart delays hold", 3, id="no restart delay"),
+        pytest.param(impatient, "no whole node is lost", 1, id="impatient"),
+        pytest.param(no_fence_wait, "a fenced service never runs two", 35, id="no fence wait"),
         pytest.param(
-            ignores_filters, "a task is placed only where every filter", id="ignores filters"
+            ignores_filters, "a task is placed only where every filter", 1, id="ignores filters"
         ),
-        pytest.param(no_parallelism, "a rollout works on no more slots", id="no parallelism"),
-        pytest.param(moves_for_nothing, "nothing else moves", id="moves for nothing"),
+        pytest.param(no_parallelism, "a rollout works on no more slots", 12, id="no parallelism"),
+        pytest.param(moves_for_nothing, "nothing else moves", 36, id="moves for nothing"),
         pytest.param(
-            stops_before_ready, "a replacement is at hand before", id="stops before it is ready"
+            stops_before_ready, "a replacement is at hand before", 2, id="stops before it is ready"
         ),
         pytest.param(
-            forgets_what_waits, "in the end, what is wanted runs", id="freed capacity wakes nobody"
+            forgets_what_waits, "in the end, what is wanted runs", 2, id="freed room wakes nobody"
         ),
     ],
 )
-def test_a_planted_bug_is_found(monkeypatch: pytest.MonkeyPatch, plant: Planter, rule: str):
+def test_a_planted_bug_is_found(
+    monkeypatch: pytest.MonkeyPatch, plant: Planter, rule: str, hint: int
+) -> None:
+    """`hint` is a seed that found it once; others are tried when the code has changed since."""
     plant(monkeypatch)
     found: dict[str, int] = {}
-    for seed in range(1, SEEDS_TRIED + 1):
+    for seed in dict.fromkeys((hint, *range(1, SEEDS_TRIED + 1))):
         for violation in simulate(seed, minutes=1.5).violations:
             found.setdefault(violation, seed)
             if violation.startswith(rule):
