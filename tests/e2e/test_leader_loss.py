@@ -5,9 +5,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from typing import Any
 
+import grpc
 import pytest
 
+from berth.model.service import ContainerSpec, ServiceSpec, TaskSpec
+from berth.v1 import control_pb2 as pb
+from berth.wire.convert import to_proto
 from tests.cluster import SchedulerProgram, TestCluster
 from tests.e2e.asking import QUICK_UPDATE, create, rows
 from tests.e2e.engines import running_processes
@@ -128,23 +133,19 @@ def test_a_leader_that_slept_through_its_lease_is_refused_and_says_so(
     before = running_processes(cluster, "web")
     old = cluster.leader()
     mark = len(old.log())
+    stub = cluster.control.stub(old)
+    stub.GetCluster(pb.GetClusterRequest(), timeout=10)  # So that it is connected.
+    asking: grpc.UnaryUnaryMultiCallable[Any, Any] = stub.CreateService
+    spec = ServiceSpec(name="late", task=TaskSpec(container=ContainerSpec(image=image)))
+    request = pb.CreateServiceRequest(spec=to_proto(spec))
     old.pause()
-    # A request that waits in its sockets: it must not be carried out when it wakes.
-    late = cluster.berth.popen(
-        "--call-timeout=60s", "service", "create", "-d", "--name=late", image,
-        env={"BERTH_SCHEDULER": old.grpc_address},
-    )  # fmt: skip
-    try:
-        new = cluster.wait_leader(other_than=old)
-        create(cluster, "during", image)
-        cluster.wait_running("during", 1)
-        old.resume()
-        said, _ = late.communicate(timeout=90)
-    finally:
-        late.kill()
-        late.wait()
-        assert late.stdout is not None
-        late.stdout.close()
+    # A request that waits in its sockets: the deposed leader is the one that reads it.
+    late = asking.future(request, timeout=90)
+    new = cluster.wait_leader(other_than=old)
+    create(cluster, "during", image)
+    cluster.wait_running("during", 1)
+    old.resume()
+    refusal = late.exception()
     words = old.log()[mark:]
     cluster.wait_until(
         "it says that it does not lead any more",
@@ -152,14 +153,14 @@ def test_a_leader_that_slept_through_its_lease_is_refused_and_says_so(
             "leadership_superseded" in old.log()[mark:] or "leadership_ended" in old.log()[mark:]
         ),
     )
-    print(f"the late request was answered: exit code {late.returncode} {said.strip()}\n{words}")
+    print(f"the late request was answered: {refusal or 'done'}\n{words}")
     cluster.wait_until(
         "exactly one scheduler says that it leads",
         lambda: leaders_by_their_own_words(cluster) == [new.name],
     )
     names = {row["Name"] for row in rows(cluster, "service", "ls")}
     assert {"web", "during"} <= names
-    assert ("late" in names) == (late.returncode == 0), "done and said, or neither"
+    assert ("late" in names) == (refusal is None), "done and said, or neither"
     assert running_processes(cluster, "web") == before
     cluster.wait_nodes(3)
     create(cluster, "after", image, replicas=2)
