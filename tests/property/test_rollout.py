@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from berth.model.service import FailureAction, UpdateOrder, UpdatePolicy
 from berth.model.task import Task, TaskState
+from scheduler.core import membership
 from scheduler.core.rollout import RolloutView, plan_rollout
 from scheduler.core.service_record import UpdateState
 from tests.builders import a_spec, restart
@@ -76,6 +77,9 @@ def cut_short(world: World, steps: list[str]) -> None:
     for step in steps:
         if step == "wait":
             world.instant += 0.7
+            for node in world.nodes.values():
+                assert node.session is not None
+                membership.hear(world.state, node.id, node.session, world.now.instant)
         elif step == "new leader":
             world.turn()
             world.reload()
