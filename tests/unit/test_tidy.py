@@ -19,8 +19,6 @@ VAGUE_MODULES = {"utils", "util", "helpers", "helper", "common", "misc", "manage
 VAGUE_FUNCTIONS = re.compile(r"_*(handle|manage|do)_(?!GET|PUT|POST|HEAD|PATCH|DELETE)")
 
 LONG_FILES: dict[str, int] = {
-    "tests/sim/checkers.py": 430,
-    "tests/sim/workload.py": 430,
     "tests/unit/nodeagent/test_agent.py": 520,
     "tests/unit/scheduler/control/test_validate.py": 410,
 }
