@@ -1,9 +1,10 @@
 """Alerts fire by the real fault, on a live cluster, and lead to the runbook.
 
 Each test hurts what the alert speaks of. Not fired here, but by `promtool test rules`: drift of an
-image, etcd's space and etcd's disk, which a test cannot bring about in a shared cluster.
+image and etcd's disk, which a test cannot bring about by a fault from outside.
 """
 
+import contextlib
 import re
 import threading
 import time
@@ -16,11 +17,12 @@ from berth.certificates import issue, load_authority
 from berth.clock import SystemClock
 from berth.entropy import SystemEntropy
 from berth.model.instant import Timestamp
+from berth.v1 import control_pb2 as pb
 from berth.wire.tls import Role
 from tests.cluster import NotYetError, TestCluster
 from tests.e2e.asking import create, steadiest_node
 from tests.e2e.watching import watched
-from tests.hosts import ImageFactory, Prometheus
+from tests.hosts import ImageFactory, Lab, Prometheus
 
 pytestmark = pytest.mark.e2e
 
@@ -129,7 +131,7 @@ def test_etcd_without_quorum_leaves_no_leader_and_agents_alone(
 
 
 def test_pauses_of_a_program_and_of_etcd_are_told(
-    cluster: TestCluster, images: ImageFactory, prometheus: Prometheus
+    cluster: TestCluster, prometheus: Prometheus
 ) -> None:
     agent = cluster.agents[0]
     for number in range(6):
@@ -140,11 +142,24 @@ def test_pauses_of_a_program_and_of_etcd_are_told(
             member.pause()
         waking = threading.Timer(0.7, lambda: [member.resume() for member in cluster.etcds])
         waking.start()
-        create(cluster, f"s{number}", images.sleeper("1.0"))  # Answered once it is durable.
+        request = pb.UpdateNodeRequest(name=agent.name, labels_add={f"n{number}": "1"})
+        cluster.control.call("UpdateNode", request)  # Answered once it is durable.
         waking.join()
         time.sleep(0.7)
     expect(cluster, prometheus, "BerthEventLoopLag", instance=agent.http_address)
     expect(cluster, prometheus, "BerthCommitSlow")
+
+
+def test_etcd_whose_quota_is_nearly_used_up_is_told(lab3: Lab, tmp_path: Path) -> None:
+    # A new database has 20 KiB: 62 % of this quota.
+    flags = ["--quota-backend-bytes=32768"]
+    small = TestCluster(lab3, schedulers=1, etcds=1, agents=0, etcd_flags=flags)
+    with contextlib.closing(small):
+        for program in small.programs:
+            program.start()
+        small.wait_leader()
+        with watched(small, tmp_path / "prometheus") as it:
+            expect(small, it, "BerthEtcdSpaceLow")
 
 
 class _MonthsAgo(SystemClock):

@@ -38,7 +38,7 @@ def machine(one_host: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         it("systemctl start berth.target")
         it.wait_active(SCHEDULER, AGENT)
         yield it
-        it("systemctl stop berth.target")
+        it(f"systemctl stop berth.target {AGENT} {SCHEDULER}")
     with contextlib.closing(host.engine.client()) as client:
         for container in client.containers.list(all=True, filters={"label": "berth.service"}):
             container.remove(force=True)
@@ -179,7 +179,7 @@ def test_stopping_the_agent_leaves_containers_running(
 
 def test_shutting_down_ends_both_in_good_order(machine: Machine) -> None:
     machine.wait_active(SCHEDULER, AGENT)
-    machine("systemctl stop berth.target")
+    machine(f"systemctl stop berth.target {AGENT} {SCHEDULER}")  # Named, so that it waits for them.
     for unit in (SCHEDULER, AGENT):
         assert machine.unit(unit, "ActiveState") == "inactive"
         assert (machine.unit(unit, "Result"), machine.unit(unit, "ExecMainStatus")) == (

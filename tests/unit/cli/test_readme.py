@@ -11,8 +11,12 @@ from cli.main import berth
 
 TOP = Path(__file__).resolve().parents[3]
 DOCUMENTS = (
-    "README.md", "CONTRIBUTING.md", "docs/failure-model.md", "docs/operations.md", "docs/runbook.md",
-)  # fmt: skip
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/failure-model.md",
+    "docs/operations.md",
+    "docs/runbook.md",
+)
 LINE = re.compile(r"^ *(berth .*?)(?:\s+#.*)?$", re.MULTILINE)
 COMMANDS = [found for name in DOCUMENTS for found in LINE.findall((TOP / name).read_text("utf-8"))]
 
