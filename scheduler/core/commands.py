@@ -210,13 +210,25 @@ def remove_node(state: LeaderState, node: Node, now: Now, *, force: bool) -> Non
     """Forget a node; tasks that it had are orphans and are replaced.
 
     Raises:
-        ConflictError: it is connected and `force` is not set.
+        ConflictError: `force` is not set, and it is connected, or a fenced service's task may still
+            run there: to replace that one now could make two.
     """
     is_up = node.state not in (NodeState.DOWN, NodeState.DISCONNECTED)
     if is_up and not force:
         raise ConflictError(
             f'node "{node.description.hostname}" is {node.state.value} and cannot be removed: '
             "drain it and stop its agent first, or force the removal"
+        )
+    fenced = sorted(
+        state.services[task.service_id].record.spec.name
+        for task in state.node_tasks.get(node.id, {}).values()
+        if task.is_wanted and task.is_alive and state.services[task.service_id].record.is_fenced
+    )
+    if fenced and not force:
+        raise ConflictError(
+            f'node "{node.description.hostname}" may still run a task of the fenced service '
+            f'"{fenced[0]}": wait until that is replaced elsewhere, or force the removal once the '
+            "machine is surely off"
         )
     for task in list(state.node_tasks.get(node.id, {}).values()):
         orphan_task(state, task, now, "its node was removed from the cluster")

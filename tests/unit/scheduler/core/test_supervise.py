@@ -285,3 +285,18 @@ def test_changed_labels_are_told_to_the_nodes_since_the_fence_is_one(world):
     world.settle()
     world.update("web", a_spec(replicas=3, labels={"berth.fence": "after:30s"}))
     assert set(world.state.untold) == {"n1", "n2", "n3"}
+
+
+def test_a_node_that_may_still_run_a_fenced_task_is_removed_only_by_force(world):
+    world.create(a_spec(labels={"berth.fence": "after:30s"}))
+    world.settle()
+    (task,) = world.running()
+    name = str(task.node_id)
+    world.cut(name)
+    world.pass_time(10)
+    with pytest.raises(ConflictError, match='fenced service "web"'):
+        commands.remove_node(world.state, world.state.nodes[name], world.now, force=False)
+    world.pass_time(60)
+    commands.remove_node(world.state, world.state.nodes[name], world.now, force=False)
+    world.settle()
+    assert len(world.running()) == 1
