@@ -145,7 +145,10 @@ remove_all() {
         systemctl --quiet disable "berth-$name.service"
         rm -rf "$units/berth-$name.service" "$units/berth-$name.service.d"
     done
-    if [ -e "$units/berth.target" ]; then systemctl --quiet disable berth.target; fi
+    if [ -e "$units/berth.target" ]; then
+        if systemd_runs; then systemctl --quiet stop berth.target; fi
+        systemctl --quiet disable berth.target
+    fi
     rm -f "$units/berth.target"
     if systemd_runs; then systemctl daemon-reload; fi
     if [ "$(readlink /usr/local/bin/berth)" = "$prefix/bin/berth" ]; then rm /usr/local/bin/berth; fi
