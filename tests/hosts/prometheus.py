@@ -34,12 +34,7 @@ class Prometheus:
         return f"http://{self.address}"
 
     def start(
-        self,
-        targets: Mapping[str, Sequence[str]],
-        interval_s: int = 1,
-        rules: Sequence[Path] = (),
-        labels: Mapping[str, str] | None = None,
-        more_scrapes: Sequence[Mapping[str, Any]] = (),
+        self, targets: Mapping[str, Sequence[str]], interval_s: int = 1, rules: Sequence[Path] = ()
     ) -> None:
         """Start it and wait until it answers.
 
@@ -47,8 +42,6 @@ class Prometheus:
             targets: addresses (`host:port`, each with a /metrics) by job name.
             interval_s: seconds between two scrapes, and between two looks at the rules.
             rules: rule files to load.
-            labels: of every target, such as the cluster.
-            more_scrapes: scrape configurations beside the static ones.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         config = {
@@ -58,20 +51,17 @@ class Prometheus:
             },
             "rule_files": [str(path.resolve()) for path in rules],
             "scrape_configs": [
-                *(
-                    {
-                        "job_name": job,
-                        "static_configs": [
-                            {"targets": list(addresses), "labels": dict(labels or {})}
-                        ],
-                    }
-                    for job, addresses in targets.items()
-                ),
-                *more_scrapes,
+                {"job_name": job, "static_configs": [{"targets": list(addresses)}]}
+                for job, addresses in targets.items()
             ],
         }
         config_path = self._folder / "prometheus.json"
         config_path.write_text(json.dumps(config, indent=2))  # JSON is YAML.
+        self.start_with(config_path)
+
+    def start_with(self, config_path: Path) -> None:
+        """Start it with a configuration of the caller's, and wait until it answers."""
+        self._folder.mkdir(parents=True, exist_ok=True)
         self._process = self._processes.start(
             [
                 "prometheus",
