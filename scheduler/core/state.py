@@ -291,8 +291,14 @@ class LeaderState:
         kept = service.history.setdefault(slot, [])
         kept.append(finished)
         kept.sort(key=lambda entry: entry.attempt)
-        policy = service.record.template.task.restart
-        keep = entries_to_keep(self.cluster.settings.task_history_limit, policy)
+        # Its own template's policy counts further ends of it, also while a rollout is paused.
+        templates = service.record.templates
+        policies = (service.record.template, templates.get(task.template_version))
+        keep = max(
+            entries_to_keep(self.cluster.settings.task_history_limit, template.task.restart)
+            for template in policies
+            if template is not None
+        )
         service.history[slot] = trim(kept, keep)
         self.unsaved.history[service.record.id, history_shard(slot)] = None
         return finished

@@ -177,14 +177,14 @@ def _is_away(state: LeaderState, node_id: NodeId, phase: Phase | None) -> bool:
 def _is_handing_over(state: LeaderState, service: ServiceState, tasks: list[Task]) -> bool:
     """Return whether a task of another template gives way here to one that does not run yet."""
     record = service.record
-    is_next_on_its_way = any(
-        task.is_wanted
-        and task.node_id is not None
-        and task.observed < TaskState.RUNNING
-        and record.runs_current(task.template_version)
+    nexts = [
+        task.observed
         for task in tasks
-    )
-    return is_next_on_its_way and any(
+        if task.is_wanted and task.node_id and record.runs_current(task.template_version)
+    ]
+    if not nexts or TaskState.RUNNING in nexts:
+        return False
+    return any(
         task.is_alive
         and task.node_id is not None
         and state.nodes[task.node_id].state is not NodeState.DOWN

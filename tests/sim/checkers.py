@@ -287,6 +287,11 @@ class Checkers:
             return
         if last.template_version != task.template_version:
             return
+        if any(
+            last.attempt < other.attempt < task.attempt and other.observed == TaskState.RUNNING
+            for other in service.slots[slot_of(task)]
+        ):
+            return  # It takes over from one that runs: that one's delay is long past.
         policy = service.record.templates[task.template_version].task.restart
         delay_s = effective_restart(policy).delay_s
         waited_s = self._cluster.etcd.clock.timestamp() - last.finished_at
@@ -334,15 +339,15 @@ class Checkers:
 
 def _is_busy(state: LeaderState, service: ServiceState, tasks: list[Task]) -> bool:
     current = service.record.template_version
-    is_begun = any(
-        task.is_wanted
-        and task.node_id is not None  # One that finds no place must not hold up the others.
-        and task.template_version == current
-        and task.observed < TaskState.RUNNING
+    nexts = [
+        task.observed
         for task in tasks
-    )
+        if task.is_wanted and task.node_id is not None and task.template_version == current
+    ]
+    if not nexts or TaskState.RUNNING in nexts:
+        return False  # One that finds no place does not count: it must not hold up the others.
     olds = [task for task in tasks if task.is_alive and task.template_version != current]
-    return is_begun and any(
+    return any(
         task.node_id is not None
         and state.nodes[task.node_id].state is not NodeState.DOWN
         and state.nodes[task.node_id].spec.availability is not Availability.DRAIN

@@ -65,11 +65,12 @@ def _service(
             if len(wanted) > 2:
                 yield f"{name}.{slot}: {len(wanted)} wanted tasks"
         return
-    is_stuck = False
+    # One that finds no place holds its rollout up; whether that is so is asked of each slot.
+    is_stuck = any(_is_waiting(service, slot) for slot in slots)
     for slot in sorted(slots, key=str):
-        why = list(_slot(cluster, state, service, slot, now))
-        is_stuck = is_stuck or (not why and _is_waiting(service, slot))
-        yield from (f"{name}.{slot} ({service.phases.get(slot)}): {text}" for text in why)
+        phase = service.phases.get(slot)
+        for why in _slot(cluster, state, service, slot, now, is_stuck=is_stuck):
+            yield f"{name}.{slot} ({phase}): {why}"
     status = record.update_status
     if status is not None and status.state.is_active and not is_stuck:
         yield f"{name}: its rollout is {status.state.value} ({status.message})"
@@ -90,7 +91,13 @@ def _is_waiting(service: ServiceState, slot: SlotKey) -> bool:
 
 
 def _slot(
-    cluster: Cluster, state: LeaderState, service: ServiceState, slot: SlotKey, now: Now
+    cluster: Cluster,
+    state: LeaderState,
+    service: ServiceState,
+    slot: SlotKey,
+    now: Now,
+    *,
+    is_stuck: bool,
 ) -> Iterator[str]:
     record = service.record
     wanted = [task for task in service.slots.get(slot, ()) if task.is_wanted]
@@ -111,9 +118,8 @@ def _slot(
             yield f"attempt {task.attempt} is {task.observed.name}, wanted {task.desired.name}"
         else:
             yield from _really_runs(cluster, task)
-            has_heir = any(other.node_id is None for other in wanted)
             is_current = record.runs_current(task.template_version)
-            if not is_current and not record.is_paused and not has_heir:
+            if not is_current and not record.is_paused and not is_stuck:
                 yield f"attempt {task.attempt} has an old template"
     for task in service.slots[slot]:
         if not task.is_wanted:
