@@ -242,10 +242,16 @@ def test_exit_codes(one_engine, image, code):
 
 def test_a_container_beyond_its_memory_is_said_to_be_killed_for_it(one_engine, image):
     spec = TaskSpec(limits=Limits(memory_bytes=8 << 20))
+
     # /dev/zero without a line feed grows one line in tail's memory.
-    _, seen = output(one_engine, image, "sh", "-c", "tail /dev/zero", task=spec)
-    assert seen.exit_code in (137, 1)
-    assert seen.oom_killed
+    async def scenario():
+        async with ground(one_engine, image) as it:
+            task = it.task("sh", "-c", "tail /dev/zero", task=spec)
+            await it.start(task)
+            # The Engine may learn of the end before it learns of the reason.
+            return await wait_until(it.runtime, task, lambda seen: seen.oom_killed)
+
+    assert asyncio.run(scenario()).exit_code in (137, 1)
 
 
 @pytest.mark.parametrize(
