@@ -13,7 +13,6 @@ from pathlib import Path
 TOP = Path(__file__).parents[2]
 CACHE = TOP / ".work" / "systemd"
 _PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,openssl,ca-certificates"
-_MIRROR = "http://deb.debian.org/debian"
 
 
 def root_archive() -> Path:
@@ -23,9 +22,8 @@ def root_archive() -> Path:
         root, unfinished = CACHE / "root", CACHE / "bookworm.tar.part"
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir(parents=True)
-        _run(
-            "debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "bookworm", root, _MIRROR
-        )
+        # Without a mirror, debootstrap takes Debian's own.
+        _run("debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "bookworm", root)
         _run("tar", "-C", root, "-cf", unfinished, ".")
         unfinished.replace(archive)
         shutil.rmtree(root)
