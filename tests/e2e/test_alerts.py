@@ -76,6 +76,10 @@ def test_a_healthy_cluster_is_quiet(
     # Commits and syncs to disk may be slow for real where tests share a machine.
     slow = {"BerthCommitSlow", "BerthEtcdFsyncSlow", "BerthEventLoopLag"}
     # Counts are up to ten seconds old, and the waits are shortened: the start itself may be told.
+    cluster.wait_until(
+        "all services are counted as converged",
+        lambda: prometheus.query('sum(berth_services{convergence="converged"})')[0][1] >= 1,
+    )
     cluster.wait_until("no alert fires", lambda: firing(prometheus) <= slow)
     time.sleep(4)
     assert firing(prometheus) <= slow
