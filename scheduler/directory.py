@@ -22,9 +22,14 @@ class Directory:
         self.current: LeaderInfo | None = None
         self._candidates: Callable[[], tuple[LeaderInfo, ...]] = tuple
         self._changed = asyncio.Event()
+        self.former: Leader | None = None
+        """Our own leadership that has ended, until somebody else is known to lead: its memory is
+        the best that readers can be shown while the store is away."""
 
     def set_local(self, leader: Leader | None) -> None:
         """Note that we began or ceased to lead."""
+        if leader is not None or self.local is not None:
+            self.former = None if leader is not None else self.local
         self.local = leader
         self._announce()
 
@@ -43,6 +48,8 @@ class Directory:
             candidates: tells who stands for election at any time: others come and go while the
                 leader stays the same.
         """
+        if current is not None and current.address != self.own_address:
+            self.former = None
         self.current = current
         self._candidates = candidates
         self._announce()

@@ -324,6 +324,11 @@ class Leader:
         self._due.set()
         return await waiter
 
+    @property
+    def is_over(self) -> bool:
+        """True once the leadership has ended; memory then stays as it was."""
+        return self._ended is not None
+
     def _check_leading(self) -> None:
         if self._ended is not None:
             raise _as_not_leading(self._ended)

@@ -84,6 +84,8 @@ async def wait_readable(leader: Leader, store_health: Callable[[], StoreHealth])
         NotLeaderError: this scheduler does not lead any more.
     """
     is_impaired = store_health().state is not StoreState.OK
+    if is_impaired and leader.is_over:
+        return  # Nobody can lead while the store is away: what was known last is shown.
     wait_s = READ_WAIT_IMPAIRED_S if is_impaired else READ_WAIT_S
     try:
         async with asyncio.timeout(wait_s):

@@ -81,6 +81,11 @@ class LeaderDirectory(Protocol):
         ...
 
     @property
+    def former(self) -> Leader | None:
+        """Our own leadership that has ended, while nobody else is known to lead."""
+        ...
+
+    @property
     def candidates(self) -> tuple[LeaderInfo, ...]:
         """All schedulers that stand for election."""
         ...
@@ -152,6 +157,15 @@ class Forwarder:
             address = "" if current is None else current.address
             raise NotLeaderError(f"scheduler {directory.own_name} does not lead", address)
         return current
+
+    def last_known(self) -> "Leader | None":
+        """Return whose memory readers are shown while the store is away, and with it any leader.
+
+        The cluster is read-only then, not blind. `berth status` and /readyz say that it is.
+        """
+        if self._store_health is None or self._store_health().state is StoreState.OK:
+            return None
+        return self._directory.former if self._directory.local is None else None
 
     async def wait_leader(self, left_s: float) -> None:
         """Wait until somebody leads, at most `left_s`.
@@ -227,7 +241,8 @@ class ForwardedCall:
     async def unary(self, locally: Callable[[Leader], Awaitable[bytes]]) -> bytes:
         """Return the answer of whoever leads."""
         while True:
-            target = await self._next_target()
+            former = self._forwarder.last_known() if self._is_read else None
+            target = former or await self._next_target()
             try:
                 if isinstance(target, Leader):
                     return await locally(target)

@@ -91,7 +91,12 @@ def test_without_quorum_containers_run_on_and_the_cluster_is_read_only_and_says_
     assert refused.exit_code == 1
     assert "read-only" in refused.stderr
     assert "no quorum" in refused.stderr
-    # By now every lease has run out, and nobody leads: still nobody may stop a thing.
+    # By now every lease has run out, and nobody leads: what was known last can still be read.
+    assert [row["Name"] for row in rows(cluster, "service", "ls")] == ["web"]
+    assert len(rows(cluster, "service", "ps", "web")) == 3
+    status = cluster.berth("status")
+    assert "quorum" in status.stdout, status.stdout
+    # And nobody may stop a thing.
     assert running_processes(cluster, "web") == before, "containers run on"
 
     for member in cluster.etcds[:2]:
