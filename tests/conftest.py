@@ -6,6 +6,7 @@ Invariant: a lab is shared by all tests of a run; whoever changes a host heals i
 """
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +24,10 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+# Whoever runs us in the background has SIGINT ignored, and so would every program that we start:
+# those that are to be ended by Ctrl-C would never end.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 

@@ -333,7 +333,7 @@ def test_nothing_is_left_when_the_owner_is_ended(number: signal.Signals) -> None
         records = read_records(folder)
         assert leftovers(folder, records) != []
         owner.send_signal(number)
-        assert owner.wait(120) != 0
+        assert owner.wait(30) != 0
     eventually(lambda: not folder.exists())
     assert leftovers(folder, records) == []
 
