@@ -95,6 +95,7 @@ class Checkers:
             faults = scheduler.etcd.faults
             is_running = scheduler.process is not None and scheduler.process.is_running
             whole = whole and is_running and not (faults.is_cut or faults.is_refused)
+        whole = whole and not self._cluster.network.faults.is_slow
         if not whole or not etcd.has_quorum or not etcd.has_space:
             self.schedulers_impaired_at = now
         self._containers.look_around()
@@ -226,7 +227,7 @@ class Checkers:
     def _check_loss(self, state: LeaderState, node: NodeId) -> None:
         machine = self._cluster.machine_of(node)
         now = self._cluster.loop.time()
-        if machine is None or self._profile.slow_network:
+        if machine is None:
             return
         since = max(machine.impaired_at, self.schedulers_impaired_at)
         self._history.check(
@@ -311,12 +312,11 @@ class Checkers:
         """
         record = service.record
         before = view.busy.get(record.id, set())
-        busy = {
-            slot
-            for slot, tasks in service.slots.items()
-            if len(tasks) > 1 and _is_busy(state, service, tasks)
-        }
-        view.busy[record.id] = busy
+        crowded = {slot: tasks for slot, tasks in service.slots.items() if len(tasks) > 1}
+        begun = {slot for slot, tasks in crowded.items() if _is_busy(state, service, tasks)}
+        view.busy[record.id] = begun
+        # One that finds no place does not count, since it must not hold up the others.
+        busy = {slot for slot in begun if all(task.node_id for task in crowded[slot])}
         status = record.update_status
         if status is None or not status.state.is_active or record.is_removing:
             return
@@ -339,13 +339,9 @@ class Checkers:
 
 def _is_busy(state: LeaderState, service: ServiceState, tasks: list[Task]) -> bool:
     current = service.record.template_version
-    nexts = [
-        task.observed
-        for task in tasks
-        if task.is_wanted and task.node_id is not None and task.template_version == current
-    ]
+    nexts = [task.observed for task in tasks if task.is_wanted and task.template_version == current]
     if not nexts or TaskState.RUNNING in nexts:
-        return False  # One that finds no place does not count: it must not hold up the others.
+        return False
     olds = [task for task in tasks if task.is_alive and task.template_version != current]
     return any(
         task.node_id is not None

@@ -48,6 +48,7 @@ class Faults:
         """Break things until the safety phase is over."""
         if self._profile.slow_network:
             self._cluster.network.faults.delay_s = self._uneven_delay_s
+            self._cluster.network.faults.is_slow = True
         for scheduler in self._cluster.schedulers:
             scheduler.etcd.faults.latency_s = self._etcd_latency_s
         if "skew_clocks" in self._profile.kinds:
@@ -68,6 +69,7 @@ class Faults:
         cluster = self._cluster
         cluster.history.note("fault", "everything is mended")
         cluster.network.faults.delay_s = lambda: 0.001
+        cluster.network.faults.is_slow = False
         for source, target in list(cluster.network.faults.cuts):
             cluster.network.heal(source, target)
         self._mend_etcd()

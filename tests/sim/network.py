@@ -43,6 +43,8 @@ class NetworkFaults:
     """How bad the network is now."""
 
     delay_s: Callable[[], float] = lambda: 0.001
+    is_slow: bool = False
+    """True while `delay_s` may be long enough for a node to seem silent."""
     cuts: dict[tuple[str, str], None] = field(default_factory=dict)
     """(from, to) pairs through which nothing passes."""
 
