@@ -57,9 +57,10 @@ unit: setup ## Stage 2: unit, property and transcript tests; no network, no engi
 	$(call run_pytest,tests/unit tests/property,)
 
 .PHONY: simulate
-simulate: setup ## Stage 3: 200 seeds of the simulator
+simulate: setup ## Stage 3: 200 seeds of the simulator; it finds bugs that are planted
 	$(call stage,simulator)
 	@$(PY) -m tests.sim --seeds 200
+	$(call run_pytest,tests/sim,)
 
 .PHONY: contract
 contract: setup ## Stage 4: fakes against real etcd, registry and Engines; the harness itself
