@@ -70,7 +70,12 @@ contract: setup ## Stage 4: fakes against real etcd, registry and Engines; the h
 .PHONY: e2e
 e2e: setup ## Stage 5: whole clusters on several real Engines
 	$(call stage,end to end)
-	$(call run_pytest,tests/e2e,--durations=5)
+	$(call run_pytest,tests/e2e,--durations=5 --ignore=tests/e2e/test_alerts.py)
+
+.PHONY: alerts-test
+alerts-test: setup ## Every alert fired by its real fault on a live cluster (four minutes more)
+	$(call stage,alerts)
+	$(PYTEST) tests/e2e/test_alerts.py
 
 .PHONY: systemd-test
 systemd-test: setup ## The units under a real systemd as PID 1; the first run makes an image (minutes)
