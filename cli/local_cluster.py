@@ -23,7 +23,7 @@ from berth.wire.tls import Role, TlsSettings
 from cli import local_engine, local_plan, local_ready
 from cli.local_etcd import find_etcd
 from cli.local_plan import HOST, PortPicker, UpSettings
-from cli.local_processes import end_all, is_running, log_tail, start
+from cli.local_processes import end_all, is_running, log_tail, start, uninterrupted
 from cli.local_record import (
     Folders,
     LocalCluster,
@@ -185,8 +185,9 @@ class LocalRunner:
         self._narrator.begin(f"starting {record.name}")
         if record.kind == "engine":
             local_engine.remove_leftovers(self._folders)
-        self._cluster.processes[record.name] = start(record)
-        save_record(self._folders, self._cluster)
+        with uninterrupted():
+            self._cluster.processes[record.name] = start(record)
+            save_record(self._folders, self._cluster)
 
     def _wait_up(self, *, was_up: bool) -> UpResult:
         tls = self._certificate(Role.CLIENT, _OPERATOR)

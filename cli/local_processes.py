@@ -3,17 +3,20 @@
 Duty: processes that outlive this command, recorded before anything waits for them; ending them by
 PID and start time.
 Not here: which programs (cli.local_plan), the record's form (cli.local_record).
-Invariant (tests/unit/cli/test_local_processes.py): a process whose start time is not the recorded
-one is never signalled.
+Invariants (tests/unit/cli/test_local_processes.py): a process whose start time is not the recorded
+one is never signalled; what is done within `uninterrupted` is done whole.
 """
 
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 
 from berth.clock import SystemClock
 from berth.errors import UnavailableError
@@ -38,6 +41,31 @@ def start_time(pid: int) -> int | None:
 def is_running(record: ProcessRecord) -> bool:
     """Tell whether that very process runs."""
     return record.pid > 0 and start_time(record.pid) == record.started_ticks
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold SIGINT and SIGTERM back until the block is done; then whoever handles them is called.
+
+    A process that was started and not yet written down would be nobody's. The signals are noted by
+    a handler rather than blocked, since a started process would inherit a blocked one for good.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Signals reach the main thread only.
+        return
+    came: set[int] = set()
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.add(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for held, handler in before.items():
+            signal.signal(held, handler)
+    for number in came:
+        signal.raise_signal(number)
 
 
 def start(record: ProcessRecord) -> ProcessRecord:

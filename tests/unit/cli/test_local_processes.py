@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from berth.errors import UnavailableError
-from cli.local_processes import end_all, is_running, log_tail, start
+from cli.local_processes import end_all, is_running, log_tail, start, uninterrupted
 from cli.local_record import ProcessRecord
 
 
@@ -71,3 +71,34 @@ def test_streams_and_variables_reach_the_program(
 def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="/no/such: No such file"):
         start(a_record(tmp_path, "/no/such"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_waits_for_what_must_be_done_whole(number: signal.Signals) -> None:
+    """Found by a Ctrl-C between the start of an agent and its record: nobody ended the agent."""
+    done: list[str] = []
+
+    def start_and_record() -> None:
+        with uninterrupted():
+            signal.raise_signal(number)
+            done.append("recorded")
+        done.append("went on")
+
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            start_and_record()
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, before)
+    assert done == ["recorded"]
+
+
+def test_a_failure_within_is_told_rather_than_the_interruption() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(ValueError, match="disk"), uninterrupted():
+            raise ValueError("disk")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
