@@ -1,29 +1,24 @@
 """The client of the Control API: what the `berth` command and the Docker gateway speak through.
 
-Duty: one typed method per call, to whichever of several schedulers answers.
-Not here: what the answers look like (berth.views), channels (berth.wire.channel).
-
-Invariants (tests/unit/berth/test_client.py): a call that may have taken effect is never sent twice
-unless it only reads; a call that surely took no effect (a scheduler could not be reached, or said
-that there is no leader) is tried elsewhere until the time is up.
+Duty: one typed method per call.
+Not here: what the answers look like (berth.views), which scheduler is asked and when again
+(berth.scheduler_calls).
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-import grpc
-import grpc.aio
-
 from berth.clock import Clock, SystemClock
-from berth.errors import BerthError, ConfigError, NoLeaderError, NotLeaderError, UnavailableError
+from berth.log_following import follow_logs
 from berth.model.cluster import ClusterSettings
 from berth.model.ids import NodeId, ServiceId
 from berth.model.node import Availability, NodeSpec
 from berth.model.registry_auth import RegistryAuth
 from berth.model.service import ServiceSpec
-from berth.v1 import control_pb2, control_pb2_grpc
+from berth.scheduler_calls import SchedulerCalls
+from berth.v1 import control_pb2
 from berth.views import (
     ClusterView,
     CreatedService,
@@ -35,19 +30,14 @@ from berth.views import (
     TaskView,
     UpdatedService,
 )
-from berth.wire.channel import open_channel
 from berth.wire.convert import from_proto, to_proto
-from berth.wire.status import error_from_rpc
 from berth.wire.tls import TlsSettings
 
 T = TypeVar("T")
 
 CALL_TIMEOUT_S: Final = 30.0
-_CONNECT_TIMEOUT_S: Final = 2.0
-_ROUND_PAUSE_S: Final = 0.3
 _SLICE: Final = 50
 _SLICE_PAUSE_S: Final = 0.0005  # A mere sleep(0) would starve what a process's loop also serves.
-_Stub: Final[Any] = control_pb2_grpc.ControlStub  # Generated, and untyped.
 
 
 class ControlClient:
@@ -72,15 +62,15 @@ class ControlClient:
             repeats_refusals: ask again when the answer was that nobody leads; each scheduler waits
                 for a leader itself.
         """
-        if not addresses:
-            raise ConfigError("no scheduler is named: give --scheduler or set BERTH_SCHEDULER")
-        self._addresses = tuple(addresses)
-        self._tls = tls
         self._clock = clock or SystemClock()
-        self._timeout_s = timeout_s
-        self._repeats_refusals = repeats_refusals
-        self._channels: dict[str, grpc.aio.Channel] = {}
-        self._preferred = 0
+        self._calls = SchedulerCalls(
+            addresses,
+            tls=tls,
+            clock=self._clock,
+            timeout_s=timeout_s,
+            repeats_refusals=repeats_refusals,
+        )
+        self._call = self._calls.call
 
     async def __aenter__(self) -> Self:
         return self
@@ -95,9 +85,7 @@ class ControlClient:
 
     async def close(self) -> None:
         """Close all connections."""
-        channels, self._channels = list(self._channels.values()), {}
-        for channel in channels:
-            await channel.close(None)
+        await self._calls.close()
 
     # Services.
 
@@ -224,7 +212,7 @@ class ControlClient:
 
         Args:
             name: a service or a task.
-            follow: go on with what they write from now on.
+            follow: go on with what they write from now on, also under the next leader.
             tail: lines per task; -1 = all.
             since: seconds since 1970.
             stdout: include standard output.
@@ -233,15 +221,15 @@ class ControlClient:
         request = control_pb2.ServiceLogsRequest(
             name=name, follow=follow, tail=tail, since=since, stdout=stdout, stderr=stderr
         )
-        address = await self._reachable()
-        call = self._stub(address).ServiceLogs(request)
-        try:
-            async for message in call:
+        chunks: Any = self._open_logs(request)
+        if follow:
+            chunks = follow_logs(self._open_logs, request, self._clock, self._calls.timeout_s)
+        async with aclosing(chunks) as opened:
+            async for message in opened:
                 yield from_proto(LogChunk, message)
-        except grpc.aio.AioRpcError as error:
-            raise error_from_rpc(error) from error
-        finally:
-            call.cancel()
+
+    def _open_logs(self, request: control_pb2.ServiceLogsRequest) -> AsyncIterator[Any]:
+        return self._calls.stream("ServiceLogs", request)
 
     # Nodes.
 
@@ -308,7 +296,7 @@ class ControlClient:
             request.registry_auth.CopyFrom(to_proto(registry_auth))
         return from_proto(ResolvedImage, await self._call("ResolveImage", request))
 
-    # How calls reach a scheduler.
+    # How answers are read.
 
     async def _read_all(self, kind: type[T], messages: Sequence[Any]) -> list[T]:
         """Read the messages of a long answer in slices, so that others have the event loop."""
@@ -318,76 +306,3 @@ class ControlClient:
                 await self._clock.sleep(_SLICE_PAUSE_S)
             found += [from_proto(kind, message) for message in messages[begin : begin + _SLICE]]
         return found
-
-    def _stub(self, address: str) -> Any:
-        channel = self._channels.get(address)
-        if channel is None:
-            channel = self._channels[address] = open_channel(address, self._tls)
-        return _Stub(channel)
-
-    async def _call(self, method: str, request: Any, *, is_read: bool = True) -> Any:
-        last: BerthError | None = None
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                while True:
-                    address = await self._reachable()
-                    try:
-                        return await getattr(self._stub(address), method)(request)
-                    except grpc.aio.AioRpcError as error:
-                        last = error_from_rpc(error)
-                        if not (self._repeats_refusals and _may_repeat(last, is_read)):
-                            raise last from error
-                    self._preferred = (self._preferred + 1) % len(self._addresses)
-                    if self._preferred == 0:
-                        await self._clock.sleep(_ROUND_PAUSE_S)
-        except TimeoutError:
-            if last is not None:
-                raise last from None
-            raise self._unreachable(method, is_read) from None
-
-    async def _reachable(self) -> str:
-        """Return the address of a scheduler that takes connections, the last good one first.
-
-        Raises:
-            UnavailableError: none does; nothing was sent.
-        """
-        count = len(self._addresses)
-        for offset in range(count):
-            index = (self._preferred + offset) % count
-            address = self._addresses[index]
-            self._stub(address)
-            try:
-                async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-                    is_connected = await _connects(self._channels[address])
-            except TimeoutError:
-                continue
-            if is_connected:
-                self._preferred = index
-                return address
-        raise UnavailableError(
-            f"no scheduler answers at {', '.join(self._addresses)}; "
-            "check the address (--scheduler, BERTH_SCHEDULER), TLS and that one runs"
-        )
-
-    def _unreachable(self, method: str, is_read: bool) -> UnavailableError:
-        doubt = "" if is_read else "; it may still take effect, look before you repeat it"
-        return UnavailableError(f"{method} got no answer within {self._timeout_s:g} s{doubt}")
-
-
-async def _connects(channel: grpc.aio.Channel) -> bool:
-    """Wait until `channel` is connected, or has failed to."""
-    state = channel.get_state(try_to_connect=True)
-    while state is not grpc.ChannelConnectivity.READY:
-        if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
-            return False
-        await channel.wait_for_state_change(state)
-        state = channel.get_state(try_to_connect=True)
-    return True
-
-
-def _may_repeat(error: BerthError, is_read: bool) -> bool:
-    """Return whether the call that `error` ended may be sent to another scheduler."""
-    if isinstance(error, (NoLeaderError, NotLeaderError)):
-        return True  # Said by a scheduler: nothing was done.
-    # Of our own making when the connection broke; `type` because its subclasses are answers.
-    return is_read and type(error) is UnavailableError

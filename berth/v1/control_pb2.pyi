@@ -380,17 +380,26 @@ class ResolveImageResponse(_message.Message):
     def __init__(self, pinned: _Optional[str] = ..., digest: _Optional[str] = ..., media_type: _Optional[str] = ..., size: _Optional[int] = ..., platforms: _Optional[_Iterable[_Union[_types_pb2.Platform, _Mapping]]] = ...) -> None: ...
 
 class ServiceLogsRequest(_message.Message):
-    __slots__ = ("name", "follow", "tail", "since", "stdout", "stderr")
+    __slots__ = ("name", "follow", "tail", "since", "stdout", "stderr", "read_to")
+    class ReadToEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
     TAIL_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     STDOUT_FIELD_NUMBER: _ClassVar[int]
     STDERR_FIELD_NUMBER: _ClassVar[int]
+    READ_TO_FIELD_NUMBER: _ClassVar[int]
     name: str
     follow: bool
     tail: int
     since: float
     stdout: bool
     stderr: bool
-    def __init__(self, name: _Optional[str] = ..., follow: _Optional[bool] = ..., tail: _Optional[int] = ..., since: _Optional[float] = ..., stdout: _Optional[bool] = ..., stderr: _Optional[bool] = ...) -> None: ...
+    read_to: _containers.ScalarMap[str, int]
+    def __init__(self, name: _Optional[str] = ..., follow: _Optional[bool] = ..., tail: _Optional[int] = ..., since: _Optional[float] = ..., stdout: _Optional[bool] = ..., stderr: _Optional[bool] = ..., read_to: _Optional[_Mapping[str, int]] = ...) -> None: ...

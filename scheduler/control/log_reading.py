@@ -149,7 +149,7 @@ class Reading:
         self._silence_s = silence_s
         self._due: dict[TaskId, _Due] = {}
         self._known: set[TaskId] = set()
-        self._last_ns: dict[TaskId, int] = {}
+        self._last_ns = {TaskId(task): time_ns for task, time_ns in request.read_to.items()}
         self._reported: set[NodeId] = set()
         subject = find_subject(leader.state, request.name)
         self._service = subject.service if isinstance(subject, TaskRef) else subject

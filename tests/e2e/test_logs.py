@@ -23,16 +23,18 @@ def talking(cluster: TestCluster, images: ImageFactory) -> TestCluster:
     return cluster
 
 
-def read_until(following: "subprocess.Popen[str]", slots: set[str], timeout_s: float = 30.0) -> int:
-    """Read lines until each of `slots` has written three; return how many lines that took."""
+def read_until(
+    following: "subprocess.Popen[str]", slots: set[str], timeout_s: float = 30.0
+) -> dict[str, list[int]]:
+    """Read lines until each of `slots` has written three; return the numbers by slot."""
     assert following.stdout is not None
     deadline = time.monotonic() + timeout_s
-    seen: dict[str, int] = {}
-    for count, line in enumerate(following.stdout, start=1):
-        if found := _LINE.search(line):
-            seen[found[1]] = seen.get(found[1], 0) + 1
-        if all(seen.get(slot, 0) >= 3 for slot in slots):
-            return count
+    seen: dict[str, list[int]] = {}
+    for line in following.stdout:
+        if (found := _LINE.search(line)) and found[3] == "line":
+            seen.setdefault(found[1], []).append(int(found[4]))
+        if all(len(seen.get(slot, [])) >= 3 for slot in slots):
+            return seen
         assert time.monotonic() < deadline, f"only {seen} of {slots} wrote"
     raise AssertionError(f"the command ended, having shown {seen}")
 
@@ -89,11 +91,18 @@ def test_followed_logs_go_on_with_tasks_that_come_later_and_under_the_next_leade
 ) -> None:
     following = talking.berth.popen("service", "logs", "--follow", "--tail=0", "talk")
     try:
-        read_until(following, {"1", "2", "3"})
+        before = read_until(following, {"1", "2", "3"})
         talking.berth("service", "scale", "-d", "talk=4")
-        read_until(following, {"4"})
+        between = read_until(following, {"4"})
+        old = talking.leader()
+        old.kill()
+        talking.wait_leader(other_than=old)
+        after = read_until(following, {"1", "2", "3", "4"})
     finally:
         end(following)
+    for slot, numbers in after.items():
+        shown = [*before.get(slot, []), *between.get(slot, []), *numbers]
+        assert shown == list(range(shown[0], shown[0] + len(shown))), f"slot {slot}: {shown}"
 
 
 def test_logs_tell_of_a_dead_node_and_do_not_wait_for_it(talking: TestCluster) -> None:
