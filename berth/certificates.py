@@ -1,9 +1,9 @@
 """Make a certificate authority, and certificates for the parts of a cluster.
 
-Duty: what `berth up` needs so that its local cluster speaks mutual TLS.
+Duty: what `berth certificate` and `berth up` hand out, so that a cluster speaks mutual TLS.
 Not here: using certificates (berth.wire.tls), renewing them while running.
-Invariants (tests/unit/berth/test_certificates.py): a certificate names exactly one role; private
-keys are readable by their owner only, from the first byte on.
+Invariants (tests/unit/berth/test_certificates.py): a certificate names exactly one role, and a
+client's one of a user; private keys are readable by their owner only, from the first byte on.
 """
 
 import ipaddress
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from berth.access import UserRole
 from berth.clock import Clock
 from berth.entropy import Entropy
 from berth.errors import AlreadyExistsError, ConfigError, InvalidRequestError
@@ -100,6 +101,7 @@ def issue(
     *,
     clock: Clock,
     entropy: Entropy,
+    user_role: UserRole | None = None,
 ) -> TlsSettings:
     """Make `NAME.crt` and `NAME.key` in `out_dir`, beside a copy of the authority's `ca.crt`.
 
@@ -113,16 +115,18 @@ def issue(
         out_dir: made when absent.
         clock: for the days of validity.
         entropy: for the serial number.
+        user_role: what a client may do; None = everything.
 
     Raises:
         InvalidRequestError: a name that cannot stand in a certificate, or that claims a role.
     """
+    assert user_role is None or role is Role.CLIENT
     alternatives = _alternative_names(role, name, addresses)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name(
         [
             x509.NameAttribute(NameOID.COMMON_NAME, name),
-            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, role.value),
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, (user_role or role).value),
         ]
     )
     # Schedulers are clients too: they forward to the leader.
@@ -156,6 +160,21 @@ def issue(
     if settings.ca_file.resolve() != authority.cert_file.resolve():
         _write(settings.ca_file, authority.certificate.public_bytes(pem), 0o644)
     return settings
+
+
+def copy_for_docker(files: TlsSettings) -> Path:
+    """Copy a client's files to where the docker CLI looks for them; return that folder.
+
+    It is named after the bearer, and is what DOCKER_CERT_PATH wants: ca.pem, cert.pem, key.pem.
+    """
+    folder = files.cert_file.with_suffix("")
+    for source, name, mode in (
+        (files.ca_file, "ca.pem", 0o644),
+        (files.cert_file, "cert.pem", 0o644),
+        (files.key_file, "key.pem", 0o600),
+    ):
+        _write(folder / name, source.read_bytes(), mode)
+    return folder
 
 
 def expiry(file: Path) -> Timestamp:

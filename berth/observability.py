@@ -7,8 +7,10 @@ Not here: which metrics there are (each program's metrics.py), when a process is
 /healthz says whether the process should be restarted, /readyz whether it should be sent work.
 """
 
+import asyncio
 import contextlib
 import errno
+import grp
 import os
 import socket
 from collections.abc import Callable, Generator, Mapping
@@ -23,6 +25,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from berth.errors import ConfigError, Fault
 
@@ -83,18 +86,19 @@ def _details(details: Mapping[str, str]) -> dict[str, object]:
     return {"details": dict(details)} if details else {}
 
 
-def open_listener(key: str, address: str) -> socket.socket:
+def open_listener(key: str, address: str, *, group: str = "") -> socket.socket:
     """Listen on `address`: HOST:PORT, :PORT, [IPV6]:PORT or unix:PATH; port 0 = any free one.
 
     Args:
         key: the setting that names the address, for the message.
         address: where to listen.
+        group: whose members may use a unix socket beside its owner; "" = our own group.
 
     Raises:
         ConfigError: nobody can listen there; it names the address and the fix.
     """
     if address.startswith("unix:"):
-        return _open_unix_listener(key, address)
+        return _open_unix_listener(key, address, group)
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit() or int(port) > 65535:
         _refuse(key, address, "is not HOST:PORT; write 0.0.0.0:7703 or 127.0.0.1:0")
@@ -119,13 +123,16 @@ def open_listener(key: str, address: str) -> socket.socket:
     return listener
 
 
-def _open_unix_listener(key: str, address: str) -> socket.socket:
+def _open_unix_listener(key: str, address: str, group: str) -> socket.socket:
     path = Path(address.removeprefix("unix:").removeprefix("//"))
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if path.is_socket():
             _remove_if_dead(key, address, path)
         listener.bind(str(path))
+        # Nobody can connect yet: it is opened to its group before it listens.
+        if group:
+            _give_to_group(f"{key}_group", path, group)
         path.chmod(0o660)
         listener.listen(_BACKLOG)
     except OSError as error:
@@ -136,6 +143,19 @@ def _open_unix_listener(key: str, address: str) -> socket.socket:
         raise
     listener.setblocking(False)
     return listener
+
+
+def _give_to_group(key: str, path: Path, group: str) -> None:
+    try:
+        os.chown(path, -1, int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid)
+    except KeyError:
+        problem = f"is no group of this machine; make it: groupadd --system {group}"
+    except (OSError, OverflowError) as error:
+        problem = f"cannot be given {path}: {error}; let this user be a member of it"
+    else:
+        return
+    path.unlink(missing_ok=True)
+    _refuse(key, group, problem)
 
 
 def _remove_if_dead(key: str, address: str, path: Path) -> None:
@@ -176,12 +196,50 @@ def listener_address(listener: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-class _EmbeddedServer(uvicorn.Server):
+class EmbeddedServer(uvicorn.Server):
     """uvicorn without its own signals: the process's supervisor has them."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
+        """Leave them alone; uvicorn's name."""
         yield
+
+    async def serve_on(
+        self, *listeners: socket.socket, started: Callable[[], None] | None = None
+    ) -> None:
+        """Serve on `listeners` until cancelled; then drain shortly and close them."""
+        try:
+            await self.startup(sockets=list(listeners))
+            if started is not None:
+                started()
+            await self.main_loop()
+        finally:
+            if self.started:
+                await self.shutdown(sockets=list(listeners))
+
+
+def embedded_server(app: Any, protocol: type[asyncio.Protocol] = H11Protocol) -> EmbeddedServer:
+    """Return a server for the ASGI `app` that lives in the process's own event loop.
+
+    Args:
+        app: an ASGI application.
+        protocol: uvicorn's for HTTP, or one made of it.
+    """
+    config = uvicorn.Config(
+        app,
+        http=protocol,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        proxy_headers=False,  # Nobody may say of themselves that somebody else sends.
+        timeout_graceful_shutdown=_DRAIN_TIMEOUT_S,
+    )
+    config.load()
+    server = EmbeddedServer(config)
+    server.lifespan = config.lifespan_class(config)
+    return server
 
 
 async def serve_app(
@@ -196,28 +254,11 @@ async def serve_app(
         listeners: from `open_listener`.
         started: called once connections are accepted.
     """
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        server_header=False,
-        timeout_graceful_shutdown=_DRAIN_TIMEOUT_S,
-    )
     names = [listener.getsockname() for listener in listeners]
     unix_paths = [Path(name) for name in names if isinstance(name, str)]
-    server = _EmbeddedServer(config)
-    config.load()
-    server.lifespan = config.lifespan_class(config)
     try:
-        await server.startup(sockets=list(listeners))
-        if started is not None:
-            started()
-        await server.main_loop()
+        await embedded_server(app).serve_on(*listeners, started=started)
     finally:
-        if server.started:
-            await server.shutdown(sockets=list(listeners))
         for listener in listeners:
             listener.close()
         for path in unix_paths:

@@ -1,7 +1,7 @@
 """The Docker API as one ASGI application.
 
 Duty: put the routes together; version prefix, headers, errors and metrics for all of them.
-Not here: listening, TLS, where it may be served (scheduler.process, gateway.config).
+Not here: who may come in (gateway.doors), listening and TLS (scheduler.http_listener).
 Invariants (tests/unit/gateway/test_app.py): every answer bears Api-Version; every refusal is JSON
 with a message; a path answers alike with and without a version.
 """
@@ -10,15 +10,15 @@ from typing import Any, Final
 
 import structlog
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from berth.errors import BerthError, InternalError, PermissionDeniedError
-from gateway.config import is_loopback, refusal_of_tcp
+from berth.errors import BerthError, InternalError
 from gateway.context import VERSION_KEY, Gateway
+from gateway.doors import guarded
 from gateway.errors import BUG, PAGE_NOT_FOUND, error_response
 from gateway.routes import (
     distribution,
@@ -51,9 +51,9 @@ ROUTES: Final = [
 
 
 def docker_app(gateway: Gateway) -> ASGIApp:
-    """Return the application that serves `gateway`."""
+    """Return the application that serves `gateway`; put it behind one of `gateway.doors`."""
     app = Starlette(
-        routes=ROUTES,
+        routes=guarded(ROUTES),
         exception_handlers={
             BerthError: _refuse,
             HTTPException: _refuse_page,
@@ -63,36 +63,6 @@ def docker_app(gateway: Gateway) -> ASGIApp:
     app.router.redirect_slashes = False
     app.state.gateway = gateway
     return _Front(app, gateway)
-
-
-def refusing_app(socket: str) -> ASGIApp:
-    """Return the application for an address where the Docker API may not be served."""
-    text = refusal_of_tcp(socket)
-
-    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
-        await error_response(PermissionDeniedError(text))(scope, receive, send)
-
-    return refuse
-
-
-def loopback_app(app: ASGIApp) -> ASGIApp:
-    """Return `app` for a loopback address: what asks for it by another name is a web page.
-
-    A page of a stranger may let its own name point to 127.0.0.1, and a browser then lets it speak
-    to us as to itself.
-    """
-
-    async def check_host(scope: Scope, receive: Receive, send: Send) -> None:
-        host = Headers(scope=scope).get("host", "")
-        if is_loopback(host if ":" in host.rpartition("]")[2] else f"{host}:0"):
-            await app(scope, receive, send)
-            return
-        refusal = PermissionDeniedError(
-            f'the Docker API is not served under the name "{host}"; use 127.0.0.1 or localhost'
-        )
-        await error_response(refusal)(scope, receive, send)
-
-    return check_host
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

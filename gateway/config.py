@@ -35,10 +35,25 @@ def is_loopback(address: str) -> bool:
         return False  # A name may mean anything, and an empty host means every address.
 
 
-def refusal_of_tcp(socket: str) -> str:
-    """Return what a client is told where the Docker API is not served."""
-    where = f"use the unix socket: DOCKER_HOST=unix://{socket}" if socket else "set docker_socket"
+def refusal_of_tcp(address: str, socket: str, *, has_tls: bool) -> str:
+    """Return what a client is told where the Docker API is not served without TLS.
+
+    Args:
+        address: what the setting `http_listen` says.
+        socket: the path of the unix socket, "" without one.
+        has_tls: whether certificates are set up, so that the same address serves it with TLS.
+    """
+    ways = []
+    if has_tls:
+        ways.append("use TLS with a client's certificate: DOCKER_TLS_VERIFY=1, DOCKER_CERT_PATH")
+    else:
+        ways.append("set the files in [tls] and come with a client's certificate")
+    ways.append(f"use the unix socket: DOCKER_HOST=unix://{socket}" if socket else "")
+    ways.append("" if socket else "set docker_socket")
+    ways.append("let http_listen be a loopback address")
+    ways.append("set docker_insecure_tcp = true")
     return (
-        "the Docker API is not served on this address, because everybody who reaches it could use "
-        f"the cluster; {where}, let http_listen be a loopback address, or set docker_insecure_tcp"
+        f'the Docker API is not served without TLS here (http_listen = "{address}", '
+        "docker_insecure_tcp = false), because everybody who reaches this address could use the "
+        f"cluster; {', or '.join(filter(None, ways))}"
     )

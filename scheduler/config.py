@@ -56,6 +56,8 @@ class SchedulerSettings:
     """The key that seals registry credentials at rest; needed before a service may carry any."""
     docker_socket: str = ""
     """Path of a unix socket for the Docker API; "" = none."""
+    docker_socket_group: str = ""
+    """Whose members may use that socket, beside its owner: a name or a number; "" = our own."""
     docker_insecure_tcp: bool = False
     """Serve the Docker API without TLS on http_listen even where others can reach it."""
     etcd: EtcdSection = field(default_factory=EtcdSection)
@@ -76,6 +78,9 @@ class SchedulerSettings:
             faults.append(
                 Fault("etcd.lease_ttl_s", f"{self.etcd.lease_ttl_s} is below 2, etcd's shortest")
             )
+        if self.docker_socket_group and not self.docker_socket:
+            group = f'"{self.docker_socket_group}" has no socket to use: set docker_socket too'
+            faults.append(Fault("docker_socket_group", group))
         for key in ("grpc_listen", "http_listen"):
             value = getattr(self, key)
             if not value.startswith("unix:") and ":" not in value:

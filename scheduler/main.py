@@ -44,7 +44,7 @@ def _flags(options: Mapping[str, Any]) -> dict[str, object]:
 @click.option(
     "--http-listen",
     metavar="HOST:PORT",
-    help="For metrics and health, and on a loopback address for the Docker API (:7702).",
+    help="For metrics, health and the Docker API (:7702); plain, the latter on loopback alone.",
 )
 @click.option("--docker-socket", metavar="PATH", help="Unix socket for the Docker API (none).")
 @click.option("--advertise", metavar="HOST[:PORT]", help="How others reach us (our host name).")

@@ -32,10 +32,11 @@ from berth.systemd import Notifier
 from berth.v1 import dispatcher_pb2_grpc, streams_pb2_grpc
 from berth.wire.channel import bind, make_server, open_channel
 from berth.wire.status import BerthErrorInterceptor
-from gateway.app import docker_app, loopback_app, refusing_app
-from gateway.config import GatewaySettings, is_loopback
+from gateway.app import docker_app
+from gateway.config import GatewaySettings, is_loopback, refusal_of_tcp
 from gateway.connect import open_gateway, own_address
 from gateway.context import Gateway
+from gateway.doors import local_door, loopback_door, shut_door, tls_door
 from scheduler.config import SchedulerSettings
 from scheduler.control.credentials import credentials_for_agents
 from scheduler.control.forward import Forwarder
@@ -46,6 +47,7 @@ from scheduler.directory import Directory
 from scheduler.dispatch.service import DispatcherService
 from scheduler.election.etcd_election import EtcdElection
 from scheduler.election.port import Election, Leadership
+from scheduler.http_listener import serve_with_tls
 from scheduler.metrics import SchedulerMetrics
 from scheduler.registry.resolve import ImageResolver
 from scheduler.registry.transport import RegistrySettings
@@ -188,20 +190,28 @@ class SchedulerProcess:
         routes: list[BaseRoute],
         listener: socket.socket,
     ) -> None:
-        """Serve the Docker API on its socket, and on HTTP where that is safe or insisted on."""
+        """Serve the Docker API on its socket, with TLS, and plain where that is safe or wanted."""
         settings, docker = self._settings, docker_app(gateway)
         supervisor.start("docker-events", gateway.events.run())
         if settings.docker_socket:
-            unix = open_listener("docker_socket", f"unix:{settings.docker_socket}")
-            supervisor.start("docker", serve_app(docker, unix))
+            path = f"unix:{settings.docker_socket}"
+            unix = open_listener("docker_socket", path, group=settings.docker_socket_group)
+            supervisor.start("docker", serve_app(local_door(docker), unix))
+        address = listener_address(listener)
         if settings.docker_insecure_tcp:
-            over_tcp = docker
-        elif is_loopback(listener_address(listener)):
-            over_tcp = loopback_app(docker)
+            plain = local_door(docker)
+        elif is_loopback(address):
+            plain = loopback_door(docker)
         else:
-            over_tcp = refusing_app(settings.docker_socket)
-        app = Starlette(routes=[*routes, Mount("/", app=over_tcp)])
-        supervisor.start("http", serve_app(app, listener))
+            has_tls = self._tls is not None
+            plain = shut_door(refusal_of_tcp(address, settings.docker_socket, has_tls=has_tls))
+        if self._tls is None:
+            app = Starlette(routes=[*routes, Mount("/", app=plain)])
+            supervisor.start("http", serve_app(app, listener))
+            return
+        app = Starlette(routes=[*routes, Mount("/", app=tls_door(docker, plain))])
+        context = self._tls.server_context()
+        supervisor.start("http", serve_with_tls(app, listener, context, self._clock))
 
     def _etcd_settings(self) -> EtcdSettings:
         section = self._settings.etcd

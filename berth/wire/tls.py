@@ -1,16 +1,18 @@
 """Who speaks to whom: mutual TLS between schedulers, agents and clients.
 
-Duty: read certificate files into gRPC credentials, and read a peer's name and role from the
-connection.
+Duty: read certificate files into credentials for gRPC and for HTTP, and read a peer's name and role
+from its certificate.
 Not here: making certificates (berth.certificates), channels and servers (berth.wire.channel).
 Invariants (tests/unit/berth/wire/test_tls.py): a server takes no peer without a certificate of
 our authority; the role in a certificate, not an address, says what its bearer is, so addresses
-may change.
+may change; a certificate that names several roles, or none, is nobody's.
 """
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +21,9 @@ import grpc.aio
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.x509.oid import NameOID
 
+from berth.access import UserRole
 from berth.errors import ConfigError, Fault, UnauthenticatedError
 
 
@@ -42,6 +46,8 @@ class PeerIdentity:
 
     name: str
     role: Role
+    user_role: UserRole | None = None
+    """What a client may do; None of schedulers and agents, which are no users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,21 @@ class TlsSettings:
         ca, cert, key = self._read()
         return grpc.ssl_server_credentials([(key, cert)], ca, require_client_auth=True)
 
+    def server_context(self) -> ssl.SSLContext:
+        """Return the same for a server of HTTP, as Docker's ``--tlsverify`` asks for it.
+
+        Raises:
+            ConfigError: a file cannot be read or does not fit.
+        """
+        self.check()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(self.ca_file)
+        context.load_cert_chain(self.cert_file, self.key_file)
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
     def channel_credentials(self) -> grpc.ChannelCredentials:
         """Return credentials for a client that shows its certificate."""
         ca, cert, key = self._read()
@@ -112,17 +133,61 @@ def peer_identity(context: "grpc.aio.ServicerContext[object, object]") -> PeerId
     properties = context.auth_context()
     if properties.get("transport_security_type") != [b"ssl"]:
         return None
-    names = {raw.decode(errors="replace") for raw in properties.get("x509_common_name", ())}
-    alternatives = {
-        raw.decode(errors="replace") for raw in properties.get("x509_subject_alternative_name", ())
+    (pem,) = properties.get("x509_pem_cert") or (b"",)
+    return _identity_of_pem(pem)
+
+
+def identity_of_der(der: bytes) -> PeerIdentity:
+    """Return who bears a certificate, in the form that `ssl` hands out.
+
+    Raises:
+        UnauthenticatedError: it names no single role, or no single name.
+    """
+    return _identity_of(x509.load_der_x509_certificate(der))
+
+
+@lru_cache(maxsize=256)  # A peer shows the same one at every call.
+def _identity_of_pem(pem: bytes) -> PeerIdentity:
+    try:
+        certificate = x509.load_pem_x509_certificate(pem)
+    except ValueError:
+        raise UnauthenticatedError("the certificate cannot be read; issue another") from None
+    return _identity_of(certificate)
+
+
+def _identity_of(certificate: x509.Certificate) -> PeerIdentity:
+    subject = certificate.subject
+    names = [str(each.value) for each in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    units = {
+        str(each.value) for each in subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
     }
-    roles = [role for role in Role if role.tls_name in alternatives]
+    roles = [role for role in Role if role.tls_name in _dns_names(certificate)]
+    user_roles = [role for role in UserRole if role.value in units]
+    if not roles and user_roles:
+        roles = [Role.CLIENT]  # Another tool's certificate, for a user alone.
     if len(roles) != 1 or len(names) != 1:
         raise UnauthenticatedError(
             f"the certificate of {sorted(names)} names {len(roles)} of the roles "
             f"{', '.join(role.tls_name for role in Role)}; issue one with exactly one"
         )
-    return PeerIdentity(names.pop(), roles[0])
+    if roles[0] is not Role.CLIENT:
+        return PeerIdentity(names[0], roles[0])
+    if Role.CLIENT.value in units:
+        user_roles.append(UserRole.ADMIN)  # As all clients were before there were such roles.
+    if len(user_roles) != 1:
+        raise UnauthenticatedError(
+            f'the certificate of "{names[0]}" names {len(user_roles)} of the roles '
+            f"{', '.join(UserRole)} as its organisational unit (OU); issue one with exactly one"
+        )
+    return PeerIdentity(names[0], Role.CLIENT, user_roles[0])
+
+
+def _dns_names(certificate: x509.Certificate) -> list[str]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return found.value.get_values_for_type(x509.DNSName)
 
 
 def _read_file(key: str, path: Path, faults: list[Fault]) -> bytes:

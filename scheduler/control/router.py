@@ -1,7 +1,11 @@
 """The Control API on any scheduler, as gRPC sees it.
 
 Duty: one handler for every method of control.proto, which lets it be answered here while we lead,
-and by the leader otherwise. Not here: finding the leader (forward), answering (service).
+and by the leader otherwise; refuse callers whose role does not reach (berth.access).
+Not here: finding the leader (forward), answering (service).
+
+A user's role is judged by the scheduler that the user called. What that scheduler forwards comes
+to the leader under its own certificate, as what a part of the cluster asks, and is not judged anew.
 
 Handlers are made from the proto's descriptor, so that a new call is forwarded without a line here.
 """
@@ -16,6 +20,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
+from berth.access import needed_for_call, refusal_words
 from berth.errors import InvalidRequestError, PermissionDeniedError
 from berth.v1 import control_pb2
 from berth.wire.tls import Role, peer_identity
@@ -59,7 +64,7 @@ class ControlRouter(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generi
                     chunks = answer(leader, _parsed(request_class, request))
                     return chunks
 
-                self._check_peer(context)
+                self._check_peer(context, method.name)
                 call = ForwardedCall(self._forwarder, path, request, context)
                 async with aclosing(call.stream(locally)) as chunks:
                     async for chunk in chunks:
@@ -72,16 +77,17 @@ class ControlRouter(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generi
                 message: Message = await answer(leader, _parsed(request_class, request))
                 return message.SerializeToString()
 
-            self._check_peer(context)
+            self._check_peer(context, method.name)
             return await ForwardedCall(self._forwarder, path, request, context).unary(locally)
 
         return grpc.unary_unary_rpc_method_handler(unary)
 
-    def _check_peer(self, context: _Context) -> None:
-        """Refuse callers that may not use this API: agents have their own.
+    def _check_peer(self, context: _Context, method: str) -> None:
+        """Refuse callers that may not make this call.
 
         Raises:
-            PermissionDeniedError: the certificate is an agent's, or there is none.
+            PermissionDeniedError: the certificate is an agent's, there is none, or its role does
+                not reach.
         """
         if not self._requires_tls:
             return
@@ -89,6 +95,11 @@ class ControlRouter(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generi
         if peer is None or peer.role is Role.AGENT:
             raise PermissionDeniedError(
                 "this certificate may not use the control API; use one with the role client"
+            )
+        needed = needed_for_call(method)
+        if peer.user_role is not None and not peer.user_role.allows(needed):
+            raise PermissionDeniedError(
+                refusal_words(peer.name, peer.user_role, needed, f"the call {method}")
             )
 
 

@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from berth.access import UserRole
 from berth.certificates import Authority, create_authority, issue
 from berth.clock import SystemClock
 from berth.entropy import SystemEntropy
@@ -81,7 +82,9 @@ class TestCluster:
         self.control = ControlClient(self.schedulers, self.tls)
         self.berth = BerthCli(self._cli_environment)
 
-    def certificate(self, role: Role, name: str, *addresses: str) -> TlsSettings:
+    def certificate(
+        self, role: Role, name: str, *addresses: str, user_role: UserRole | None = None
+    ) -> TlsSettings:
         """Issue one more certificate of this cluster's authority."""
         return issue(
             self._authority,
@@ -91,6 +94,7 @@ class TestCluster:
             self.folder / "tls",
             clock=_CLOCK,
             entropy=_ENTROPY,
+            user_role=user_role,
         )
 
     def _make_etcds(self, count: int, flags: Sequence[str]) -> list[EtcdMember]:

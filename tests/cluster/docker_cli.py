@@ -22,17 +22,21 @@ DOCKER_CLIS: Mapping[str, str] = {
 class DockerCli:
     """Calls one docker client; the object is called like the command."""
 
-    def __init__(self, program: str, host: Callable[[], str], config: Path) -> None:
+    def __init__(
+        self, program: str, host: Callable[[], str], config: Path, *, cert_path: Path | None = None
+    ) -> None:
         """Prepare.
 
         Args:
             program: path of the client.
             host: DOCKER_HOST, asked for each call.
             config: an empty folder for its configuration.
+            cert_path: folder of ca.pem, cert.pem and key.pem; None = speak plainly.
         """
         self._program = program
         self._host = host
         self._config = config
+        self._cert_path = cert_path
 
     def __call__(
         self, *argv: str, check: bool = True, timeout_s: float = 90.0, stdin: str = ""
@@ -77,4 +81,7 @@ class DockerCli:
     def environment(self) -> dict[str, str]:
         """Return the variables that the client gets."""
         kept = {name: value for name, value in os.environ.items() if "DOCKER" not in name}
-        return {**kept, "DOCKER_HOST": self._host(), "DOCKER_CONFIG": str(self._config)}
+        found = {**kept, "DOCKER_HOST": self._host(), "DOCKER_CONFIG": str(self._config)}
+        if self._cert_path is not None:
+            found |= {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(self._cert_path)}
+        return found

@@ -12,6 +12,7 @@ import grpc.aio
 import pytest
 from google.protobuf.message_factory import GetMessageClass
 
+from berth.access import CONTROL_CALLS, UserRole
 from berth.certificates import create_authority, issue
 from berth.clock import SystemClock
 from berth.entropy import SystemEntropy
@@ -19,7 +20,7 @@ from berth.v1 import control_pb2, dispatcher_pb2, dispatcher_pb2_grpc, streams_p
 from berth.wire.channel import open_channel
 from berth.wire.convert import to_proto
 from berth.wire.tls import Role, TlsSettings
-from tests.builders import a_description
+from tests.builders import a_description, a_spec
 from tests.unit.scheduler.control.harness import leading, serving
 
 PORTS = {"clock": SystemClock(), "entropy": SystemEntropy()}
@@ -33,6 +34,10 @@ def certificates(tmp_path_factory):
     folder, elsewhere = (tmp_path_factory.mktemp(name) for name in ("pki", "elsewhere"))
     authority = create_authority(folder, **PORTS)
     issued = {role.value: issue(authority, role, f"a-{role}", [], folder, **PORTS) for role in Role}
+    for role in UserRole:
+        issued[role.value] = issue(
+            authority, Role.CLIENT, f"a-{role}", [], folder, user_role=role, **PORTS
+        )
     other = create_authority(elsewhere, **PORTS)
     for role in Role:
         theirs = issue(other, role, f"their-{role}", [], elsewhere, **PORTS)
@@ -103,6 +108,49 @@ def test_users_and_schedulers_may_use_the_control_api(certificates, role):
             return await control_status(channel, CONTROL.methods_by_name["ListServices"])
 
     assert asyncio.run(main()) == (grpc.StatusCode.OK, "")
+
+
+@pytest.mark.parametrize("role", list(UserRole))
+def test_a_user_may_make_the_calls_that_the_role_reaches_and_no_other(certificates, role):
+    async def main():
+        async with (
+            cluster(certificates) as (scheduler, _),
+            open_channel(scheduler.address, certificates[role]) as channel,
+        ):
+            return {
+                method.name: await control_status(channel, method) for method in CONTROL.methods
+            }
+
+    for name, (code, words) in asyncio.run(main()).items():
+        needed = CONTROL_CALLS[name]
+        assert (code is not DENIED) is role.allows(needed), f"{role} {name}: {words}"
+        if code is DENIED:
+            assert words.startswith(f'"a-{role}" may not use the call {name}: ')
+            assert f"needs the role {needed};" in words
+
+
+@pytest.mark.parametrize(
+    ("role", "code"), [("viewer", DENIED), ("deployer", grpc.StatusCode.OK)], ids=str
+)
+def test_a_standby_judges_a_user_as_the_leader_would(certificates, role, code):
+    """What is forwarded comes to the leader as a scheduler's; so the standby's door decides."""
+    request = control_pb2.CreateServiceRequest(spec=to_proto(a_spec("web")), no_resolve_image=True)
+
+    async def main():
+        async with (
+            cluster(certificates) as (leader, led),
+            serving("s2", tls=certificates["scheduler"]) as standby,
+            open_channel(standby.address, certificates[role]) as channel,
+        ):
+            standby.knows(leader)
+            method = CONTROL.methods_by_name["CreateService"]
+            try:
+                await unary_control(channel, method)(request, timeout=10)
+            except grpc.aio.AioRpcError as error:
+                return error.code(), len(led.leader.state.services)
+            return grpc.StatusCode.OK, len(led.leader.state.services)
+
+    assert asyncio.run(main()) == (code, 0 if code is DENIED else 1)
 
 
 def nobody(address, certificates):
@@ -176,11 +224,10 @@ def test_only_an_agent_may_publish_logs(certificates, role, code):
             open_channel(scheduler.address, certificates[role]) as channel,
         ):
             publish = streams_pb2_grpc.StreamsStub(channel).PublishLogs(timeout=5)
-            try:
+            if code is grpc.StatusCode.OK:
                 await publish.write(streams_pb2.LogChunk(request_id="asked by nobody"))
                 await publish.done_writing()
-            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-                pass  # Refused before all was sent: the status tells.
+            # Others send nothing: grpc.aio calls a write to a refused stream a failure of its own.
             return await publish.code(), await publish.details()
 
     found, words = asyncio.run(main())

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from berth.certificates import create_authority, issue
+from berth.access import UserRole
+from berth.certificates import copy_for_docker, create_authority, issue
 from berth.clock import SystemClock
 from berth.entropy import SystemEntropy
 from berth.wire.tls import Role, TlsSettings
-from tests.cluster import AgentProgram, TestCluster
+from tests.cluster import DOCKER_CLIS, AgentProgram, DockerCli, TestCluster
 from tests.e2e.asking import rows
+from tests.hosts import ImageFactory
 
 pytestmark = pytest.mark.e2e
 
@@ -118,3 +120,72 @@ def test_a_user_needs_a_client_certificate_of_this_cluster(
         assert not answer.stdout, which
     assert "role client" in answer.stderr, "an agent's certificate is told what it lacks"
     assert cluster.berth("service", "ls").exit_code == 0
+
+
+# -- The Docker API over TLS
+
+
+@pytest.mark.parametrize("program", sorted(DOCKER_CLIS))
+def test_the_docker_cli_comes_in_by_tls_as_what_its_certificate_says(
+    cluster: TestCluster, images: ImageFactory, tmp_path: Path, program: str
+) -> None:
+    standby = cluster.standbys()[0]
+
+    def cli(tls: TlsSettings) -> DockerCli:
+        config = tmp_path / tls.cert_file.stem
+        config.mkdir()
+        address = f"tcp://{standby.http_address}"
+        return DockerCli(
+            DOCKER_CLIS[program], lambda: address, config, cert_path=copy_for_docker(tls)
+        )
+
+    users = {
+        role: cli(cluster.certificate(Role.CLIENT, f"a-{role}", user_role=role))
+        for role in UserRole
+    }
+    create = ("service", "create", "-q", "--detach=false", "--name=web", "--replicas=1")
+    image = images.sleeper("1.0")
+
+    refused = users[UserRole.VIEWER](*create, image, check=False)
+    assert refused.exit_code != 0
+    assert '"a-viewer" may not use' in refused.stderr
+    assert "needs the role deployer" in refused.stderr
+    assert not cluster.control.services()
+    users[UserRole.DEPLOYER](*create, "--update-monitor=1s", image)
+    assert users[UserRole.VIEWER].lines("service", "ls", "--format={{.Name}} {{.Replicas}}") == [
+        "web 1/1"
+    ]
+    label = ("node", "update", "--label-add=a=b", "host-1")
+    refused = users[UserRole.DEPLOYER](*label, check=False)
+    assert refused.exit_code != 0
+    assert "needs the role admin" in refused.stderr
+    users[UserRole.ADMIN](*label)
+    assert cluster.control.node("host-1").node.spec.labels == {"a": "b"}
+
+    theirs = stranger(tmp_path / "tls", Role.CLIENT, "intruder")
+    forged = TlsSettings(cluster.tls.ca_file, theirs.cert_file, theirs.key_file)
+    agent = cluster.certificate(Role.AGENT, "curious", "192.0.2.1")
+    plain = DockerCli(DOCKER_CLIS[program], lambda: f"tcp://{standby.http_address}", tmp_path)
+    for who, stranger_cli, words in (
+        ("a stranger", cli(forged), "error during connect"),
+        ("an agent", cli(agent), "is an agent"),
+        ("nobody, in the clear", plain, "DOCKER_TLS_VERIFY=1"),
+    ):
+        answer = stranger_cli("service", "ls", check=False)
+        assert answer.exit_code != 0, who
+        assert words in answer.stderr, who
+        assert not answer.stdout, who
+    assert "certificate verify failed" in standby.log(), "an operator finds why"
+    # On the same port Prometheus goes on without a certificate.
+    assert standby.metric("berth_docker_requests_total") > 0
+    assert standby.readiness()[0]
+
+
+def test_the_berth_command_is_held_to_the_role_of_its_certificate(cluster: TestCluster) -> None:
+    viewer = cluster.certificate(Role.CLIENT, "looker", user_role=UserRole.VIEWER)
+    env = tls_env(viewer)
+    assert cluster.berth("service", "ls", env=env).exit_code == 0
+    refused = cluster.berth("cluster", "update", "--task-history-limit=3", env=env, check=False)
+    assert refused.exit_code == 1
+    assert '"looker" may not use the call UpdateCluster' in refused.stderr
+    assert "berth certificate issue admin looker" in " ".join(refused.stderr.split())

@@ -6,7 +6,14 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from prometheus_client import CollectorRegistry
 
-from berth.certificates import create_authority, expiry, issue, load_authority
+from berth.access import UserRole
+from berth.certificates import (
+    copy_for_docker,
+    create_authority,
+    expiry,
+    issue,
+    load_authority,
+)
 from berth.clock import SystemClock
 from berth.entropy import SystemEntropy
 from berth.errors import AlreadyExistsError, ConfigError, InvalidRequestError
@@ -46,6 +53,29 @@ def test_a_certificate_says_who_and_what_its_bearer_is(authority, tmp_path, role
     assert certificate.not_valid_before_utc < now - timedelta(minutes=30)
     assert certificate.not_valid_after_utc > now + timedelta(days=364)
     settings.check()
+
+
+@pytest.mark.parametrize("user_role", list(UserRole))
+def test_a_users_certificate_says_what_the_user_may_do(authority, tmp_path, user_role):
+    files = issue(authority, Role.CLIENT, "ann", [], tmp_path, user_role=user_role, **PORTS)
+    certificate = x509.load_pem_x509_certificate(files.cert_file.read_bytes())
+    [unit] = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+    assert unit.value == user_role.value
+    alternatives = extension(certificate, x509.SubjectAlternativeName)
+    assert alternatives.get_values_for_type(x509.DNSName) == ["berth-client"]
+
+
+def test_docker_finds_its_files_under_its_own_names(authority, tmp_path):
+    files = issue(authority, Role.CLIENT, "ann", [], tmp_path / "out", **PORTS)
+    folder = copy_for_docker(files)
+    assert folder == tmp_path / "out" / "ann"
+    for name, source in (
+        ("ca.pem", authority.cert_file),
+        ("cert.pem", files.cert_file),
+        ("key.pem", files.key_file),
+    ):
+        assert (folder / name).read_bytes() == source.read_bytes()
+    assert stat.S_IMODE((folder / "key.pem").stat().st_mode) == 0o600
 
 
 def test_private_keys_are_their_owners_alone(authority, tmp_path):

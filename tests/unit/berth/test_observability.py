@@ -1,6 +1,9 @@
 import asyncio
+import grp
 import json
+import os
 import socket
+import stat
 from pathlib import Path
 
 import pytest
@@ -103,3 +106,23 @@ def test_a_socket_left_by_a_dead_process_is_replaced_and_a_live_one_is_not(tmp_p
         assert listener_address(alive) == address
         with pytest.raises(ConfigError, match="is in use by another process"):
             open_listener("http_listen", address)
+
+
+def test_a_unix_socket_is_its_owners_and_its_groups_alone(tmp_path: Path) -> None:
+    path = tmp_path / "x.sock"
+    group = os.getgid()
+    with open_listener("docker_socket", f"unix:{path}", group=str(group)):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        assert path.stat().st_gid == group
+    path.unlink()
+    name = grp.getgrgid(group).gr_name
+    with open_listener("docker_socket", f"unix:{path}", group=name):
+        assert path.stat().st_gid == group
+
+
+def test_a_group_that_does_not_exist_is_refused_and_leaves_no_socket(tmp_path: Path) -> None:
+    path = tmp_path / "x.sock"
+    with pytest.raises(ConfigError, match="groupadd --system nosuch") as caught:
+        open_listener("docker_socket", f"unix:{path}", group="nosuch")
+    assert [fault.path for fault in caught.value.faults] == ["docker_socket_group"]
+    assert not path.exists()

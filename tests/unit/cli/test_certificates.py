@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from berth.certificates import expiry
 from berth.wire.tls import TlsSettings
@@ -34,6 +35,20 @@ def test_an_authority_issues_what_every_program_can_use(authority, tmp_path, cap
 def test_without_a_folder_the_certificate_lies_beside_its_authority(authority):
     assert issue(authority, "agent", "node-1") == 0
     assert (authority / "node-1.key").exists()
+
+
+def test_a_user_gets_a_role_and_what_docker_reads(authority, capsys):
+    assert issue(authority, "viewer", "ann", "--docker") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH={authority / 'ann'}" in said
+    certificate = (authority / "ann" / "cert.pem").read_bytes()
+    assert certificate == (authority / "ann.crt").read_bytes()
+    assert "OU=viewer" in x509.load_pem_x509_certificate(certificate).subject.rfc4514_string()
+
+
+def test_docker_has_no_use_for_an_agents_certificate(authority, capsys):
+    assert issue(authority, "agent", "node-1", "--docker") == 2
+    assert "--docker is for users" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

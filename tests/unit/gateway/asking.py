@@ -12,6 +12,7 @@ from berth.clock import SystemClock
 from gateway.app import docker_app
 from gateway.config import GatewaySettings
 from gateway.connect import open_gateway
+from gateway.doors import local_door
 from tests.fakes.control import FakeControl, serving
 
 SETTINGS = GatewaySettings("s1", "1.2.3", "/run/berth.sock")
@@ -100,7 +101,8 @@ async def docker_api():
     async with serving(control) as address:
         gateway = open_gateway(SETTINGS, address, None, registry, SystemClock())
         try:
-            yield DockerApi(docker_app(gateway), control, registry, gateway)
+            app = local_door(docker_app(gateway))
+            yield DockerApi(app, control, registry, gateway)
         finally:
             await gateway.client.close()
 

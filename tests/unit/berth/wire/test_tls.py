@@ -2,18 +2,31 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import grpc.aio
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
+from berth.access import UserRole
 from berth.certificates import create_authority, issue
 from berth.clock import SystemClock
 from berth.entropy import SystemEntropy
-from berth.errors import ConfigError, UnavailableError
+from berth.errors import ConfigError, UnauthenticatedError, UnavailableError
 from berth.wire.channel import bind, make_server, open_channel
 from berth.wire.status import BerthErrorInterceptor, error_from_rpc
-from berth.wire.tls import PeerIdentity, Role, TlsSettings, peer_identity
+from berth.wire.tls import (
+    PeerIdentity,
+    Role,
+    TlsSettings,
+    identity_of_der,
+    peer_identity,
+)
 
 PORTS = {"clock": SystemClock(), "entropy": SystemEntropy()}
 
@@ -75,7 +88,58 @@ def ask(server_tls, tls):
 @pytest.mark.parametrize("role", list(Role))
 def test_the_right_certificate_is_let_in_and_known(authority, scheduler_tls, folder, role):
     ours = issue(authority, role, "somebody", [], folder, **PORTS)
-    assert ask(scheduler_tls, ours) == repr(PeerIdentity("somebody", role))
+    user_role = UserRole.ADMIN if role is Role.CLIENT else None
+    assert ask(scheduler_tls, ours) == repr(PeerIdentity("somebody", role, user_role))
+
+
+@pytest.mark.parametrize(
+    ("units", "names", "known"),
+    [
+        pytest.param(["viewer"], ["berth-client"], UserRole.VIEWER, id="as Berth issues them"),
+        pytest.param(["deployer"], [], UserRole.DEPLOYER, id="of another tool: by OU alone"),
+        pytest.param(["sales", "admin"], ["a.b"], UserRole.ADMIN, id="beside other units"),
+        pytest.param(["client"], ["berth-client"], UserRole.ADMIN, id="of before there were roles"),
+        pytest.param(["admin", "viewer"], [], None, id="two roles"),
+        pytest.param(["client", "viewer"], ["berth-client"], None, id="whole and not"),
+        pytest.param(["sales"], ["berth-client"], None, id="a client without a role"),
+        pytest.param(["sales"], [], None, id="nobody"),
+        pytest.param(["client"], [], None, id="OU client alone is no proof"),
+        pytest.param(["admin"], ["berth-client", "berth-agent"], None, id="client and agent"),
+    ],
+)
+def test_what_a_certificate_makes_of_its_bearer(units, names, known):
+    der = self_signed(units, names)
+    if known is None:
+        with pytest.raises(UnauthenticatedError, match="issue one with exactly one"):
+            identity_of_der(der)
+    else:
+        assert identity_of_der(der) == PeerIdentity("ann", Role.CLIENT, known)
+
+
+def test_an_agent_whose_unit_is_a_users_stays_an_agent():
+    found = identity_of_der(self_signed(["admin"], ["berth-agent"]))
+    assert found == PeerIdentity("ann", Role.AGENT)
+
+
+def self_signed(units, names):
+    key = ec.generate_private_key(ec.SECP256R1())
+    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, "ann")]
+    attributes += [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit) for unit in units]
+    subject = x509.Name(attributes)
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+    )
+    if names:
+        alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+        builder = builder.add_extension(alternatives, critical=False)
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
 def test_without_tls_nobody_is_known():
