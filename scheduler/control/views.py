@@ -199,8 +199,7 @@ class TaskViewer:
     def _image(self, record: ServiceRecord, version: int) -> tuple[str, str]:
         key = (record.id, version)
         if key not in self._images:
-            template = record.templates.get(version)
-            image = template.task.container.image if template is not None else ""
+            image = record.image(version)
             self._images[key] = image, pinned_digest(image)
         return self._images[key]
 

@@ -15,12 +15,15 @@ Invariants: `templates[template_version]` is the template of `spec`; every live 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Final
 
 from berth.errors import ConflictError
 from berth.model.fence import FENCE_LABEL
 from berth.model.ids import ServiceId
 from berth.model.instant import NO_TIME, Timestamp
 from berth.model.service import EndpointSpec, ModeKind, Placement, ServiceSpec, TaskSpec
+
+FORMER_IMAGES_KEPT: Final = 20
 
 
 class UpdateState(StrEnum):
@@ -95,6 +98,8 @@ class ServiceRecord:
     version: int = 1
     template_version: int = 1
     templates: Mapping[int, Template] = field(default_factory=dict)
+    former_images: Mapping[int, str] = field(default_factory=dict)
+    """Images of the newest templates that were let go; ended tasks in the history had them."""
     previous_spec: ServiceSpec | None = None
     update_status: UpdateStatus | None = None
     created_at: Timestamp = NO_TIME
@@ -109,6 +114,13 @@ class ServiceRecord:
     def template(self) -> Template:
         """The template that tasks should have."""
         return self.templates[self.template_version]
+
+    def image(self, template_version: int) -> str:
+        """Return the image of a template, "" for one that was let go long ago."""
+        template = self.templates.get(template_version)
+        if template is None:
+            return self.former_images.get(template_version, "")
+        return template.task.container.image
 
     @property
     def is_global(self) -> bool:
@@ -193,7 +205,16 @@ def prune_templates(record: ServiceRecord, in_use: Collection[int]) -> ServiceRe
         for version, template in record.templates.items()
         if version == record.template_version or version in in_use
     }
-    return record if len(keep) == len(record.templates) else replace(record, templates=keep)
+    if len(keep) == len(record.templates):
+        return record
+    images = {
+        **record.former_images,
+        **{version: record.image(version) for version in record.templates if version not in keep},
+    }
+    newest = sorted(images)[-FORMER_IMAGES_KEPT:]
+    return replace(
+        record, templates=keep, former_images={version: images[version] for version in newest}
+    )
 
 
 def _with_spec(record: ServiceRecord, spec: ServiceSpec, now: Timestamp) -> ServiceRecord:

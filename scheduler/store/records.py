@@ -106,6 +106,7 @@ def encode_service(record: ServiceRecord) -> bytes:
         attempt_floor=record.attempt_floor,
         sealed_auth=record.sealed_auth,
         previous_sealed_auth=record.previous_sealed_auth,
+        former_images=record.former_images,
     )
     write_proto(record.spec, message.spec)
     if record.previous_spec is not None:
@@ -158,6 +159,7 @@ def decode_service(value: bytes) -> ServiceRecord:
         version=message.version,
         template_version=message.template_version,
         templates=templates,
+        former_images=dict(message.former_images),
         previous_spec=(
             from_proto(ServiceSpec, message.previous_spec)
             if message.HasField("previous_spec")

@@ -80,6 +80,8 @@ def test_the_life_of_a_service(cli: DockerCli, cluster: TestCluster, images: Ima
     updated = cli("service", "update", "--detach=false", f"--image={newer}", "web")
     assert "converged" in updated.stdout
     assert {task.image for task in cluster.running_tasks("web")} == {f"{newer}@{newer.digest}"}
+    shown = columns(cli, "service", "ps", "web")
+    assert {row["Image"] for row in shown} == {image, newer}, "ended tasks show what they ran"
     state = inspected(cli, "service", "inspect", "web")["UpdateStatus"]["State"]
     assert state == "completed"
 

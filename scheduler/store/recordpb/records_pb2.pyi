@@ -34,7 +34,14 @@ class UpdateStatusRecord(_message.Message):
     def __init__(self, state: _Optional[str] = ..., message: _Optional[str] = ..., started_at: _Optional[float] = ..., completed_at: _Optional[float] = ..., slots_total: _Optional[int] = ..., failed_tasks: _Optional[int] = ...) -> None: ...
 
 class ServiceRecord(_message.Message):
-    __slots__ = ("schema", "id", "spec", "version", "template_version", "templates", "previous_spec", "update_status", "created_at", "updated_at", "is_removing", "attempt_floor", "sealed_auth", "previous_sealed_auth")
+    __slots__ = ("schema", "id", "spec", "version", "template_version", "templates", "previous_spec", "update_status", "created_at", "updated_at", "is_removing", "attempt_floor", "sealed_auth", "previous_sealed_auth", "former_images")
+    class FormerImagesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: str
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[str] = ...) -> None: ...
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
@@ -49,6 +56,7 @@ class ServiceRecord(_message.Message):
     ATTEMPT_FLOOR_FIELD_NUMBER: _ClassVar[int]
     SEALED_AUTH_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_SEALED_AUTH_FIELD_NUMBER: _ClassVar[int]
+    FORMER_IMAGES_FIELD_NUMBER: _ClassVar[int]
     schema: int
     id: str
     spec: _types_pb2.ServiceSpec
@@ -63,7 +71,8 @@ class ServiceRecord(_message.Message):
     attempt_floor: int
     sealed_auth: bytes
     previous_sealed_auth: bytes
-    def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., spec: _Optional[_Union[_types_pb2.ServiceSpec, _Mapping]] = ..., version: _Optional[int] = ..., template_version: _Optional[int] = ..., templates: _Optional[_Iterable[_Union[TemplateRecord, _Mapping]]] = ..., previous_spec: _Optional[_Union[_types_pb2.ServiceSpec, _Mapping]] = ..., update_status: _Optional[_Union[UpdateStatusRecord, _Mapping]] = ..., created_at: _Optional[float] = ..., updated_at: _Optional[float] = ..., is_removing: _Optional[bool] = ..., attempt_floor: _Optional[int] = ..., sealed_auth: _Optional[bytes] = ..., previous_sealed_auth: _Optional[bytes] = ...) -> None: ...
+    former_images: _containers.ScalarMap[int, str]
+    def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., spec: _Optional[_Union[_types_pb2.ServiceSpec, _Mapping]] = ..., version: _Optional[int] = ..., template_version: _Optional[int] = ..., templates: _Optional[_Iterable[_Union[TemplateRecord, _Mapping]]] = ..., previous_spec: _Optional[_Union[_types_pb2.ServiceSpec, _Mapping]] = ..., update_status: _Optional[_Union[UpdateStatusRecord, _Mapping]] = ..., created_at: _Optional[float] = ..., updated_at: _Optional[float] = ..., is_removing: _Optional[bool] = ..., attempt_floor: _Optional[int] = ..., sealed_auth: _Optional[bytes] = ..., previous_sealed_auth: _Optional[bytes] = ..., former_images: _Optional[_Mapping[int, str]] = ...) -> None: ...
 
 class NodeRecord(_message.Message):
     __slots__ = ("schema", "node")

@@ -5,6 +5,7 @@ import pytest
 from berth.errors import ConflictError
 from berth.model.service import ServiceSpec
 from scheduler.core.service_record import (
+    FORMER_IMAGES_KEPT,
     UpdateState,
     create_record,
     prune_templates,
@@ -85,6 +86,17 @@ def test_templates_in_use_are_kept_and_others_go() -> None:
     record = an_updated_record()
     assert prune_templates(record, {1}) is record
     assert list(prune_templates(record, set()).templates) == [2]
+
+
+def test_images_of_templates_that_went_are_known_for_a_while() -> None:
+    record = create_record(SERVICE, a_spec(image="app:1"), NOW.timestamp)
+    for number in range(2, 30):
+        record = update_spec(record, a_spec(image=f"app:{number}"), NOW.timestamp, b"")
+        record = prune_templates(record, set())
+    assert record.image(29) == "app:29"
+    assert record.image(28) == "app:28"
+    assert record.image(1) == ""
+    assert len(record.former_images) == FORMER_IMAGES_KEPT
 
 
 @pytest.mark.parametrize(

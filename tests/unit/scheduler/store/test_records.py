@@ -1,5 +1,7 @@
 """Stored records come back as they were, and a record from the future is refused."""
 
+from dataclasses import replace
+
 import pytest
 
 from berth.errors import InternalError
@@ -7,7 +9,13 @@ from berth.model.ids import NodeId, ServiceId
 from berth.model.instant import Instant, Timestamp
 from berth.model.task import Task, TaskState
 from scheduler.core.now import Now
-from scheduler.core.service_record import UpdateState, UpdateStatus, create_record, update_spec
+from scheduler.core.service_record import (
+    UpdateState,
+    UpdateStatus,
+    create_record,
+    prune_templates,
+    update_spec,
+)
 from scheduler.store import records
 from scheduler.store.recordpb import records_pb2 as pb
 from tests.builders import a_node, a_spec
@@ -55,12 +63,13 @@ def test_a_service_comes_back_with_every_template_in_use():
     record = update_spec(record, a_spec(image="app:2"), Timestamp(2.0), b"")
     assert set(record.templates) == {1, 2}
     assert records.decode_service(records.encode_service(record)) == record
+    record = prune_templates(record, set())
+    assert (record.image(1), record.image(2)) == ("app:1", "app:2")
+    assert records.decode_service(records.encode_service(record)) == record
 
 
 @pytest.mark.parametrize("ended", [None, Timestamp(9.0)])
 def test_a_rollouts_progress_comes_back(ended):
-    from dataclasses import replace
-
     status = UpdateStatus(UpdateState.PAUSED, "why", Timestamp(3.0), ended, 5, 2)
     record = create_record(ServiceId("s"), a_spec(), Timestamp(1.0))
     record = replace(record, update_status=status)
