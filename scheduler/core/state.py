@@ -74,6 +74,8 @@ class LeaderState:
         """The table's `relief` when everything that waits was last tried."""
         self.flapping: dict[NodeId, Instant] = {}
         """Until when nodes that were lost too often lately get no new tasks."""
+        self.lagging: dict[NodeId, Instant] = {}
+        """Since when the documents of nodes lag behind what their agents said, oldest first."""
 
     # -- services ---------------------------------------------------------------------------------
 
@@ -263,6 +265,8 @@ class LeaderState:
         service.running += counts_as_running(task)
         task.observed_since = since
         task.observed_at = Timestamp(now.timestamp - status.state_age_s)
+        if task.node_id is not None:
+            self.lagging.setdefault(task.node_id, now.instant)
         if status.state >= TaskState.READY and status.state != TaskState.STARTING:
             self.mark_slot(task.service_id, slot_of(task))  # Nothing follows from the others.
         if status.state == TaskState.RUNNING:
@@ -382,6 +386,8 @@ class LeaderState:
     ) -> tuple[Unsaved, dict[NodeId, dict[TaskId, Task]], dict[NodeId, list[TaskId]]]:
         """Hand over what must be written and what agents must be told, and begin anew."""
         unsaved, self.unsaved = self.unsaved, Unsaved()
+        for node in unsaved.placements:
+            self.lagging.pop(node, None)
         untold, self.untold = self.untold, {}
         forgotten, self.forgotten = self.forgotten, {}
         return unsaved, untold, forgotten

@@ -15,6 +15,7 @@ from berth.model.instant import NEVER, START, Instant, Timestamp, after
 from scheduler.core import membership
 from scheduler.core.clock_steps import forget_future
 from scheduler.core.now import Now
+from scheduler.core.refresh import refresh_documents
 from scheduler.core.scheduling import schedule
 from scheduler.core.service_state import SlotKey
 from scheduler.core.state import LeaderState
@@ -34,6 +35,7 @@ class Timers:
     heap: list[tuple[Instant, int, ServiceId, SlotKey | None]] = field(default_factory=list)
     known: dict[tuple[ServiceId, SlotKey | None], Instant] = field(default_factory=dict)
     next_orphan_check: Instant = START
+    next_refresh: Instant = START
     shown: Timestamp = _NOTHING_SHOWN
     """What the wall clock showed at the last turn; before the first, stamps of others count."""
     _count: int = 0
@@ -81,6 +83,8 @@ def take_turn(state: LeaderState, timers: Timers, now: Now) -> TurnReport:
     if timers.next_orphan_check <= now.instant:
         timers.next_orphan_check = after(now.instant, _ORPHAN_CHECK_S)
         membership.orphan(state, now)
+    if timers.next_refresh <= now.instant:
+        timers.next_refresh = refresh_documents(state, now.instant)
     for service_id, slot in timers.due(now.instant):
         if service_id in state.services:
             if slot is not None:
