@@ -1,5 +1,4 @@
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -36,33 +35,7 @@ from berth.model.service import (
     VolumeOptions,
 )
 from scheduler.control.validate import validate_spec
-
-PLAIN = ServiceSpec(name="web", task=TaskSpec(container=ContainerSpec(image="busybox:1.36")))
-
-
-def spec(**changes: Any) -> ServiceSpec:
-    return replace(PLAIN, **changes)
-
-
-def task(**changes: Any) -> ServiceSpec:
-    return spec(task=replace(PLAIN.task, **changes))
-
-
-def container(**changes: Any) -> ServiceSpec:
-    return task(container=replace(PLAIN.task.container, **changes))
-
-
-def mount(**fields: Any) -> ServiceSpec:
-    return container(mounts=(Mount(**{"source": "/a", "target": "/b", **fields}),))
-
-
-def health(**fields: Any) -> ServiceSpec:
-    return container(health_check=HealthCheck(**fields))
-
-
-def ports(*found: PortSpec, mode: str = "") -> ServiceSpec:
-    return spec(endpoint=EndpointSpec(mode=mode, ports=found))
-
+from tests.unit.scheduler.control.specs import PLAIN, container, health, mount, ports, spec, task
 
 FULL = ServiceSpec(
     name="web-1_a",
@@ -373,36 +346,3 @@ def test_name_and_mode_never_change(changed: ServiceSpec, path: str) -> None:
 
 def test_everything_else_may_change() -> None:
     assert validate_spec(replace(FULL, name="web"), previous=PLAIN)[0] == []
-
-
-@pytest.mark.parametrize(
-    ("odd", "words"),
-    [
-        (
-            task(limits=Limits(nano_cpus=10**9), reservation=Reservation(nano_cpus=2 * 10**9)),
-            "more CPU is reserved than the limit",
-        ),
-        (
-            task(limits=Limits(memory_bytes=2**23), reservation=Reservation(memory_bytes=2**24)),
-            "more memory is reserved than the limit",
-        ),
-        (
-            ports(PortSpec("", "tcp", 80, 8080, PublishMode.INGRESS)),
-            "port 8080/tcp is published in host mode",
-        ),
-        (
-            spec(
-                endpoint=EndpointSpec(ports=(PortSpec("", "tcp", 80, 8080),)),
-                update=UpdatePolicy(order=UpdateOrder.START_FIRST),
-            ),
-            "start-first with the published port 8080",
-        ),
-        (task(networks=(NetworkAttachment("front"),)), 'network "front": Berth makes no overlay'),
-    ],
-    ids=["cpu", "memory", "ingress", "start-first", "overlay"],
-)
-def test_what_is_accepted_but_surprises_is_warned_of(odd: ServiceSpec, words: str) -> None:
-    faults, warnings = validate_spec(odd, previous=None)
-    assert faults == []
-    (warning,) = warnings
-    assert words in warning
