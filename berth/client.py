@@ -31,7 +31,7 @@ from berth.views import (
     UpdatedService,
 )
 from berth.wire.convert import from_proto, to_proto
-from berth.wire.tls import TlsSettings
+from berth.wire.tls import TlsSource
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class ControlClient:
         self,
         addresses: Sequence[str],
         *,
-        tls: TlsSettings | None = None,
+        tls: TlsSource | None = None,
         clock: Clock | None = None,
         timeout_s: float = CALL_TIMEOUT_S,
         repeats_refusals: bool = True,
@@ -86,6 +86,10 @@ class ControlClient:
     async def close(self) -> None:
         """Close all connections."""
         await self._calls.close()
+
+    def renew_channels(self) -> None:
+        """Show a new certificate from the next call on; `tls` must give it by now."""
+        self._calls.renew_channels()
 
     # Services.
 

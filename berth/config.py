@@ -97,6 +97,21 @@ def describe_settings(settings: object) -> list[str]:
     return [f"{key} = {shown}" for key, shown in _shown(settings, ())]
 
 
+def settings_by_key(settings: object) -> dict[str, object]:
+    """Return the value of every setting by its key; never show them, some are secrets."""
+    return dict(_values(settings, ()))
+
+
+def _values(settings: Any, path: tuple[str, ...]) -> Iterator[tuple[str, object]]:
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        key = (*path, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _values(value, key)
+        else:
+            yield ".".join(key), value
+
+
 def _shown(settings: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)

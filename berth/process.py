@@ -132,15 +132,19 @@ class Supervisor:
         await self._stop.wait()
         return self._stop_reason
 
-    def stop_on_signals(self, on_reload: Callable[[], object] | None = None) -> None:
-        """Stop on SIGTERM and SIGINT; a second one interrupts at once. SIGHUP calls `on_reload`.
+    def stop_on_signals(self) -> None:
+        """Stop on SIGTERM and SIGINT; a second one interrupts at once.
 
-        Without `on_reload`, SIGHUP is ignored: a closed terminal must not end a daemon.
+        SIGHUP is ignored until `reload_with`: a closed terminal must not end a daemon.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._note_signal, number)
-        loop.add_signal_handler(signal.SIGHUP, on_reload or _nothing)
+        loop.add_signal_handler(signal.SIGHUP, _nothing)
+
+    def reload_with(self, on_reload: Callable[[], object]) -> None:
+        """Call `on_reload` on SIGHUP from now on."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, on_reload)
 
     def _note_signal(self, number: signal.Signals) -> None:
         if self.is_stopping:
@@ -163,20 +167,17 @@ def _first_leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return error
 
 
-def run_process(
-    serve: Callable[[Supervisor], Awaitable[None]], *, on_reload: Callable[[], object] | None = None
-) -> int:
+def run_process(serve: Callable[[Supervisor], Awaitable[None]]) -> int:
     """Run `serve` under a supervisor until it returns; return the exit code of the process.
 
     Args:
         serve: starts tasks, awaits `wait_stop()`, stops in order, returns.
-        on_reload: called on SIGHUP.
     """
     log = structlog.get_logger(__name__)
 
     async def supervised() -> None:
         async with Supervisor() as supervisor:
-            supervisor.stop_on_signals(on_reload)
+            supervisor.stop_on_signals()
             await serve(supervisor)
 
     try:

@@ -10,6 +10,7 @@ that there is no leader) is tried elsewhere until the time is up.
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import grpc
@@ -18,9 +19,9 @@ import grpc.aio
 from berth.clock import Clock
 from berth.errors import BerthError, ConfigError, NoLeaderError, NotLeaderError, UnavailableError
 from berth.v1 import control_pb2_grpc
-from berth.wire.channel import open_channel
+from berth.wire.channel import Channels, open_channel
 from berth.wire.status import error_from_rpc
-from berth.wire.tls import TlsSettings
+from berth.wire.tls import TlsSource
 
 _CONNECT_TIMEOUT_S: Final = 2.0
 _ROUND_PAUSE_S: Final = 0.3
@@ -34,7 +35,7 @@ class SchedulerCalls:
         self,
         addresses: Sequence[str],
         *,
-        tls: TlsSettings | None,
+        tls: TlsSource | None,
         clock: Clock,
         timeout_s: float,
         repeats_refusals: bool,
@@ -44,17 +45,18 @@ class SchedulerCalls:
             raise ConfigError("no scheduler is named: give --scheduler or set BERTH_SCHEDULER")
         self.timeout_s = timeout_s
         self._addresses = tuple(addresses)
-        self._tls = tls
         self._clock = clock
         self._repeats_refusals = repeats_refusals
-        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._channels = Channels(partial(open_channel, tls=tls), len(self._addresses))
         self._preferred = 0
 
     async def close(self) -> None:
         """Close all connections."""
-        channels, self._channels = list(self._channels.values()), {}
-        for channel in channels:
-            await channel.close(None)
+        await self._channels.aclose()
+
+    def renew_channels(self) -> None:
+        """Connect anew from the next call on."""
+        self._channels.renew()
 
     async def stream(self, method: str, request: Any) -> AsyncIterator[Any]:
         """Yield the answers of a streaming call; a stream that breaks is not opened again.
@@ -62,7 +64,7 @@ class SchedulerCalls:
         Raises:
             BerthError: the refusal, or that the connection broke.
         """
-        call = getattr(self._stub(await self._reachable()), method)(request)
+        call = getattr(await self._stub(await self._reachable()), method)(request)
         try:
             async for message in call:
                 yield message
@@ -71,11 +73,8 @@ class SchedulerCalls:
         finally:
             call.cancel()
 
-    def _stub(self, address: str) -> Any:
-        channel = self._channels.get(address)
-        if channel is None:
-            channel = self._channels[address] = open_channel(address, self._tls)
-        return _Stub(channel)
+    async def _stub(self, address: str) -> Any:
+        return _Stub(await self._channels.to(address))
 
     async def call(self, method: str, request: Any, *, is_read: bool = True) -> Any:
         """Return the answer of a call.
@@ -94,7 +93,7 @@ class SchedulerCalls:
                 while True:
                     address = await self._reachable()
                     try:
-                        return await getattr(self._stub(address), method)(request)
+                        return await getattr(await self._stub(address), method)(request)
                     except grpc.aio.AioRpcError as error:
                         last = error_from_rpc(error)
                         if not (self._repeats_refusals and _may_repeat(last, is_read)):
@@ -117,10 +116,10 @@ class SchedulerCalls:
         for offset in range(count):
             index = (self._preferred + offset) % count
             address = self._addresses[index]
-            self._stub(address)
+            channel = await self._channels.to(address)
             try:
                 async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-                    is_connected = await _connects(self._channels[address])
+                    is_connected = await _connects(channel)
             except TimeoutError:
                 continue
             if is_connected:

@@ -23,6 +23,7 @@ class Notifier:
 
     def __init__(self, address: str, watchdog_s: float) -> None:
         self._address = address
+        self._is_ready = False
         self.watchdog_s = watchdog_s
         """How often at least systemd wants a sign of life; 0 = it does not."""
 
@@ -41,11 +42,18 @@ class Notifier:
 
     def ready(self, status: str = "") -> None:
         """Say that the process serves."""
+        self._is_ready = True
         self._send("READY=1", status)
 
-    def reloading(self, monotonic_us: int) -> None:
-        """Say that settings are being read anew; call `ready` after."""
-        self._send(f"RELOADING=1\nMONOTONIC_USEC={monotonic_us}")
+    def reloading(self) -> None:
+        """Say that settings are being read anew; call `reloaded` after."""
+        if self._is_ready:  # Before, the manager waits for READY, which must not come early.
+            self._send("RELOADING=1")
+
+    def reloaded(self) -> None:
+        """Say that the reload is over, however it went."""
+        if self._is_ready:
+            self._send("READY=1")
 
     def stopping(self, status: str = "") -> None:
         """Say that an orderly stop has begun."""

@@ -1,8 +1,8 @@
 """The metric that tells when certificates run out, the same in every program.
 
-Duty: read the certificates that a program was started with, once, and show their ends.
+Duty: show the ends of the certificates that a program uses, from the start and each reload on.
 Not here: making or renewing them (berth.certificates). Invariant: what is shown is what the process
-uses, not what lies on the disk by now; both are read at the start.
+uses, not what lies on the disk by now; both are read at the same moments.
 """
 
 from prometheus_client import CollectorRegistry, Gauge

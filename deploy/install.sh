@@ -77,6 +77,7 @@ install_program() {
     mkdir -p "$prefix/share.new/doc" /usr/local/bin
     cp -r "$source"/docs/*.md "$prefix/share.new/doc"
     cp -r "$source"/deploy/{config,prometheus,grafana} "$prefix/share.new"
+    install -D -m 0755 "$source/deploy/systemd/renew-credentials" "$prefix/share.new/systemd/renew-credentials"
     rm -rf "$prefix/share"
     mv "$prefix/share.new" "$prefix/share"
     ln -sfn "$release/bin" "$prefix/bin.new"

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from berth.client import ControlClient
 from berth.clock import Clock
-from berth.wire.tls import TlsSettings
+from berth.wire.tls import TlsSource
 from gateway.config import GatewaySettings
 from gateway.context import Gateway
 from gateway.events import EventFeed
@@ -19,7 +19,7 @@ from gateway.networks import NetworkNotes
 def open_gateway(
     settings: GatewaySettings,
     grpc_address: str,
-    tls: TlsSettings | None,
+    tls: TlsSource | None,
     registry: CollectorRegistry,
     clock: Clock,
 ) -> Gateway:

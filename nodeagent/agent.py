@@ -164,6 +164,10 @@ class Agent:
         await self._session.leave(reason)
         await self._save()
 
+    def configure_schedulers(self, addresses: Sequence[str]) -> None:
+        """Look for the leader at these addresses from now on; a session that lasts goes on."""
+        self._session.book.configure(addresses)
+
     def feed(self, event: Event) -> None:
         """Let the core take in `event`, and set to work on what it asks for."""
         for effect in step(self.state, event, self._clock.instant()):

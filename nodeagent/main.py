@@ -9,7 +9,7 @@ import click
 
 from berth.config import check_config, load_settings
 from berth.errors import BerthError
-from berth.logging import configure_logging
+from berth.logging import LogSettings, configure_logging
 from berth.process import run_process
 from nodeagent.config import AgentSettings
 from nodeagent.process import AgentProcess
@@ -70,5 +70,9 @@ def main(config: Path | None, only_check: bool, **options: Any) -> None:
         settings = load()
     except BerthError as error:
         raise SystemExit(f"Error: {error.message}") from error
-    configure_logging(settings.log, context={"program": "berth-agent"})
-    raise SystemExit(run_process(AgentProcess(settings).serve))
+
+    def log_as(wanted: LogSettings) -> None:
+        configure_logging(wanted, context={"program": "berth-agent"})
+
+    log_as(settings.log)
+    raise SystemExit(run_process(AgentProcess(settings, load, log_as).serve))

@@ -10,17 +10,22 @@ import importlib.metadata
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
+from typing import Final
 
 import structlog
 from prometheus_client import CollectorRegistry
 
 from berth.clock import SystemClock
 from berth.entropy import SystemEntropy
+from berth.logging import LogSettings
 from berth.model.task import TaskState
 from berth.observability import Health, Readiness, serve_observability
 from berth.process import Supervisor, watch_loop_lag
+from berth.reload import Reloader, ReloadMetrics, prepare_certificate
 from berth.systemd import Notifier
 from berth.wire.channel import CHANNEL_KEEPALIVE
+from berth.wire.live_tls import LiveTls
 from nodeagent.agent import Agent, AgentOptions
 from nodeagent.config import AgentSettings
 from nodeagent.journal import FileJournal
@@ -32,14 +37,31 @@ from nodeagent.state_dir import StateDir
 
 log = structlog.get_logger(__name__)
 
+LIVE: Final = ("log.", "tls.", "scheduler")
+"""Settings that a reload takes in; others need a restart, which touches no container."""
+
 _LINK_MARGIN_S = 0.5
 
 
 class AgentProcess:
     """Everything of one process; `serve` runs it until it is told to stop."""
 
-    def __init__(self, settings: AgentSettings) -> None:
+    def __init__(
+        self,
+        settings: AgentSettings,
+        load: Callable[[], AgentSettings],
+        log_as: Callable[[LogSettings], object],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            settings: to start with.
+            load: reads the settings anew, for a reload.
+            log_as: sets logging up anew.
+        """
         self._settings = settings
+        self._load = load
+        self._log_as = log_as
         self._clock = SystemClock()
         self._entropy = SystemEntropy()
         self._registry = CollectorRegistry()
@@ -73,7 +95,9 @@ class AgentProcess:
                 generic=settings.generic(),
             ),
         )
-        link = GrpcLink(settings.tls.settings())
+        files = settings.tls.settings()
+        tls = None if files is None else LiveTls(files)
+        link = GrpcLink(tls)
         keepalive = CHANNEL_KEEPALIVE
         agent = Agent(
             AgentOptions(
@@ -93,9 +117,13 @@ class AgentProcess:
             observer=self._metrics,
         )
         self._metrics.info.labels(version).set(1)
-        self._metrics.certificates.show(settings.tls.settings())
+        self._metrics.certificates.show(files)
         self._metrics.watch_tasks(agent.task_counts)
         notifier = Notifier.from_env(os.environ, os.getpid())
+        if tls is not None:
+            tls.on_exchange(self._metrics.certificates.show)
+            tls.on_exchange(lambda _: link.renew_channel())
+        self._take_reloads(supervisor, notifier, agent, tls)
         running = supervisor.start("agent", agent.run())
         supervisor.start("loop-lag", watch_loop_lag(self._clock, self._lag_of(agent)))
         supervisor.start("http", self._observe(agent))
@@ -111,6 +139,21 @@ class AgentProcess:
             await running
         await link.aclose()
         await runtime.aclose()
+
+    def _take_reloads(
+        self, supervisor: Supervisor, notifier: Notifier, agent: Agent, tls: LiveTls | None
+    ) -> None:
+        reloader = Reloader(
+            self._settings,
+            self._load,
+            LIVE,
+            metrics=ReloadMetrics(self._registry, self._clock),
+            notifier=notifier,
+        )
+        reloader.add(lambda new: prepare_certificate(tls, new.tls.settings(), os.environ))
+        reloader.add(lambda new: partial(agent.configure_schedulers, new.scheduler))
+        reloader.add(lambda new: partial(self._log_as, new.log))
+        supervisor.reload_with(reloader.reload)
 
     def _lag_of(self, agent: Agent) -> "_LagSink":
         return _LagSink(agent, self._metrics)

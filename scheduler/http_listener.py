@@ -11,6 +11,7 @@ TLS; so there is one port to know and to open. A client that says nothing is let
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
@@ -45,7 +46,7 @@ class CertifiedProtocol(H11Protocol):
 async def serve_with_tls(
     app: Any,
     listener: socket.socket,
-    context: ssl.SSLContext,
+    context: Callable[[], ssl.SSLContext],
     clock: Clock,
     *,
     first_byte_s: float = FIRST_BYTE_S,
@@ -55,7 +56,7 @@ async def serve_with_tls(
     Args:
         app: an ASGI application.
         listener: from `open_listener`; it is closed.
-        context: asks each client for a certificate.
+        context: gives what asks each client for a certificate; a reload may exchange it.
         clock: pauses.
         first_byte_s: how long a client may say nothing at all.
     """
@@ -65,7 +66,7 @@ async def serve_with_tls(
             group.create_task(server.serve_on())
             while True:
                 connection = await _accepted(listener, clock)
-                group.create_task(_take(connection, server, context, first_byte_s))
+                group.create_task(_take(connection, server, context(), first_byte_s))
     finally:
         listener.close()
 

@@ -9,7 +9,7 @@ import click
 
 from berth.config import check_config, load_settings
 from berth.errors import BerthError
-from berth.logging import configure_logging
+from berth.logging import LogSettings, configure_logging
 from berth.process import run_process
 from scheduler.config import SchedulerSettings
 from scheduler.process import SchedulerProcess
@@ -70,8 +70,14 @@ def main(config: Path | None, only_check: bool, **options: Any) -> None:
         settings = load()
     except BerthError as error:
         raise SystemExit(f"Error: {error.message}") from error
-    configure_logging(
-        settings.log, context={"program": "berth-scheduler", "scheduler": settings.name}
-    )
+
+    def log_as(wanted: LogSettings) -> None:
+        configure_logging(
+            wanted, context={"program": "berth-scheduler", "scheduler": settings.name}
+        )
+
+    log_as(settings.log)
     # Made inside, so that a file that cannot be read is told in a line, not by a traceback.
-    raise SystemExit(run_process(lambda supervisor: SchedulerProcess(settings).serve(supervisor)))
+    raise SystemExit(
+        run_process(lambda supervisor: SchedulerProcess(settings, load, log_as).serve(supervisor))
+    )

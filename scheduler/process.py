@@ -7,6 +7,7 @@ resign first, so that the next leader is at work while our own servers still dra
 import asyncio
 import os
 import socket
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -19,6 +20,7 @@ from starlette.routing import BaseRoute, Mount
 
 from berth.clock import SystemClock
 from berth.entropy import Entropy, SystemEntropy
+from berth.logging import LogSettings
 from berth.observability import (
     Health,
     Readiness,
@@ -28,9 +30,11 @@ from berth.observability import (
     serve_app,
 )
 from berth.process import Supervisor, watch_loop_lag
+from berth.reload import Reloader, ReloadMetrics
 from berth.systemd import Notifier
 from berth.v1 import dispatcher_pb2_grpc, streams_pb2_grpc
 from berth.wire.channel import bind, make_server, open_channel
+from berth.wire.live_tls import LiveTls
 from berth.wire.status import BerthErrorInterceptor
 from gateway.app import docker_app
 from gateway.config import GatewaySettings, is_loopback, refusal_of_tcp
@@ -50,10 +54,9 @@ from scheduler.election.port import Election, Leadership
 from scheduler.http_listener import serve_with_tls
 from scheduler.metrics import SchedulerMetrics
 from scheduler.registry.resolve import ImageResolver
-from scheduler.registry.transport import RegistrySettings
+from scheduler.reloads import LIVE, LiveParts, add_parts, etcd_settings, registry_settings
 from scheduler.replica import Replica
 from scheduler.store.etcd_client import EtcdClient
-from scheduler.store.etcd_settings import EtcdSettings
 from scheduler.store.etcd_store import EtcdStore
 from scheduler.store.port import ClusterStore, StoreHealth, StoreState
 from scheduler.store.sealing import Sealer, load_keys
@@ -66,13 +69,28 @@ _SERVER_DRAIN_S = 1.0
 class SchedulerProcess:
     """Everything of one process; `serve` runs it until it is told to stop."""
 
-    def __init__(self, settings: SchedulerSettings) -> None:
+    def __init__(
+        self,
+        settings: SchedulerSettings,
+        load: Callable[[], SchedulerSettings],
+        log_as: Callable[[LogSettings], object],
+    ) -> None:
+        """Read keys and certificates.
+
+        Args:
+            settings: to start with.
+            load: reads the settings anew, for a reload.
+            log_as: sets logging up anew.
+        """
         self._settings = settings
+        self._load = load
+        self._log_as = log_as
         self._clock = SystemClock()
         self._entropy = SystemEntropy()
         self._registry = CollectorRegistry()
         self._sealer = _sealer(settings, self._entropy)
-        self._tls = settings.tls_settings()
+        files = settings.tls_settings()
+        self._tls = None if files is None else LiveTls(files)
 
     async def serve(self, supervisor: Supervisor) -> None:
         """Start, wait for the stop, stop in order."""
@@ -83,8 +101,8 @@ class SchedulerProcess:
         http_address = listener_address(listener)
         directory = Directory(settings.name, settings.advertised(port))
         metrics = SchedulerMetrics(self._registry)
-        metrics.certificates.show(self._tls)
-        client = EtcdClient(self._etcd_settings(), self._clock)
+        metrics.certificates.show(settings.tls_settings())
+        client = EtcdClient(etcd_settings(settings), self._clock)
         election = EtcdElection(
             client,
             settings.etcd.prefix,
@@ -110,13 +128,16 @@ class SchedulerProcess:
         )
         readiness = _Readiness(directory, election, replica)
         metrics.watch(directory, readiness.store_health)
-        resolver = ImageResolver(self._registry_settings(), self._clock)
+        resolver = ImageResolver(registry_settings(settings), self._clock)
         forwarder = self._add_services(grpc_server, directory, resolver, readiness)
         await grpc_server.start()
         routes = observability_routes(self._registry, Health, readiness)
         notifier = Notifier.from_env(os.environ, os.getpid())
         gateway = self._open_gateway(port)
         self._serve_docker(supervisor, gateway, routes, listener)
+        renew = (forwarder.renew_channels, gateway.client.renew_channels)
+        reloader = self._reloader(metrics, notifier, LiveParts(self._tls, client, resolver, *renew))
+        supervisor.reload_with(reloader.reload)
         supervisor.start("loop-lag", watch_loop_lag(self._clock, metrics.loop_lag.observe))
         supervisor.start("census", metrics.keep_counting())
         supervisor.start("watchdog", notifier.feed_watchdog(self._clock, lambda: True))
@@ -210,26 +231,24 @@ class SchedulerProcess:
             supervisor.start("http", serve_app(app, listener))
             return
         app = Starlette(routes=[*routes, Mount("/", app=tls_door(docker, plain))])
-        context = self._tls.server_context()
-        supervisor.start("http", serve_with_tls(app, listener, context, self._clock))
+        serving = serve_with_tls(app, listener, self._tls.server_context, self._clock)
+        supervisor.start("http", serving)
 
-    def _etcd_settings(self) -> EtcdSettings:
-        section = self._settings.etcd
-        return EtcdSettings(
-            endpoints=section.endpoints,
-            prefix=section.prefix,
-            ca_file=section.ca_file or None,
-            cert_file=section.cert_file or None,
-            key_file=section.key_file or None,
-            username=section.username or None,
-            password=section.password or None,
+    def _reloader(
+        self, metrics: SchedulerMetrics, notifier: Notifier, parts: LiveParts
+    ) -> Reloader[SchedulerSettings]:
+        reloader = Reloader(
+            self._settings,
+            self._load,
+            LIVE,
+            metrics=ReloadMetrics(self._registry, self._clock),
+            notifier=notifier,
         )
-
-    def _registry_settings(self) -> RegistrySettings:
-        section = self._settings.registry
-        return RegistrySettings(
-            insecure_registries=section.insecure_registries, ca_file=section.ca_file
-        )
+        if self._tls is not None:
+            self._tls.on_exchange(metrics.certificates.show)
+        add_parts(reloader, parts, os.environ)
+        reloader.add(lambda new: partial(self._log_as, new.log))
+        return reloader
 
 
 def _sealer(settings: SchedulerSettings, entropy: Entropy) -> Sealer | None:

@@ -1,6 +1,7 @@
 """The one place that builds gRPC channels and servers.
 
-Duty: the options that every connection of Berth has: TLS, keepalive, sizes, reconnecting.
+Duty: the options that every connection of Berth has: TLS, keepalive, sizes, reconnecting; and the
+channels that a process keeps open, which a renewed certificate replaces.
 Not here: etcd's own transport rules beyond these options (scheduler.store), errors (wire.status).
 Invariants (tests/contract/test_channel.py): a frozen peer is noticed within
 `keepalive.time_s + keepalive.timeout_s` and a little; a second server on a taken port is refused;
@@ -9,7 +10,7 @@ no proxy from the environment stands between the parts of a cluster.
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ import grpc
 import grpc.aio
 
 from berth.errors import ConfigError, Fault
-from berth.wire.tls import Role, TlsSettings
+from berth.wire.tls import Role, TlsSource
 
 MESSAGE_BYTES_MAX: Final = 64 * 1024 * 1024
 METADATA_BYTES_MAX: Final = 64 * 1024  # Faults of a large request travel as trailing metadata.
@@ -50,7 +51,7 @@ CHANNEL_KEEPALIVE: Final = Keepalive(time_s=2.0, timeout_s=2.0)
 
 def open_channel(
     target: str,
-    tls: TlsSettings | None,
+    tls: TlsSource | None,
     *,
     keepalive: Keepalive = CHANNEL_KEEPALIVE,
     server_name: str = Role.SCHEDULER.tls_name,
@@ -86,6 +87,45 @@ def open_channel(
     )
 
 
+class Channels:
+    """Channels by address, each opened when it is first asked for. Close them."""
+
+    def __init__(self, open_one: Callable[[str], grpc.aio.Channel], limit: int = 8) -> None:
+        """Open nothing yet.
+
+        Args:
+            open_one: how a channel to an address is opened.
+            limit: how many are kept; the oldest goes first.
+        """
+        self._open_one = open_one
+        self._limit = limit
+        self._open: dict[str, grpc.aio.Channel] = {}
+        self._retired: list[grpc.aio.Channel] = []
+
+    async def to(self, address: str) -> grpc.aio.Channel:
+        """Return the channel to `address`."""
+        channel = self._open.get(address)
+        if channel is None:
+            channel = self._open[address] = self._open_one(address)
+            while len(self._open) > self._limit:
+                await self._open.pop(next(iter(self._open))).close(None)
+            while len(self._retired) > self._limit:
+                await self._retired.pop(0).close(None)
+        return channel
+
+    def renew(self) -> None:
+        """Connect anew from the next call on; calls under way end on the connections they have."""
+        self._retired += self._open.values()
+        self._open = {}
+
+    async def aclose(self) -> None:
+        """Close all of them; calls under way are cancelled."""
+        channels = [*self._retired, *self._open.values()]
+        self._retired, self._open = [], {}
+        for channel in channels:
+            await channel.close(None)
+
+
 def make_server(
     *,
     keepalive: Keepalive = SERVER_KEEPALIVE,
@@ -102,7 +142,7 @@ def make_server(
     return grpc.aio.server(interceptors=list(interceptors), options=options)
 
 
-def bind(server: grpc.aio.Server, address: str, tls: TlsSettings | None) -> int:
+def bind(server: grpc.aio.Server, address: str, tls: TlsSource | None) -> int:
     """Listen on `address` (HOST:PORT or unix:PATH); return the port, chosen by the system for 0.
 
     Raises:

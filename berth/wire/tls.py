@@ -2,7 +2,8 @@
 
 Duty: read certificate files into credentials for gRPC and for HTTP, and read a peer's name and role
 from its certificate.
-Not here: making certificates (berth.certificates), channels and servers (berth.wire.channel).
+Not here: making certificates (berth.certificates), channels and servers (berth.wire.channel),
+exchanging them while a process runs (berth.wire.live_tls).
 Invariants (tests/unit/berth/wire/test_tls.py): a server takes no peer without a certificate of
 our authority; the role in a certificate, not an address, says what its bearer is, so addresses
 may change; a certificate that names several roles, or none, is nobody's.
@@ -10,11 +11,11 @@ may change; a certificate that names several roles, or none, is nobody's.
 
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import grpc
 import grpc.aio
@@ -50,6 +51,27 @@ class PeerIdentity:
     """What a client may do; None of schedulers and agents, which are no users."""
 
 
+class TlsSource(Protocol):
+    """Where channels and servers get their credentials: files, or what was read from them."""
+
+    def server_credentials(self) -> grpc.ServerCredentials:
+        """Return credentials for a server that asks every peer for a certificate."""
+        ...
+
+    def channel_credentials(self) -> grpc.ChannelCredentials:
+        """Return credentials for a client that shows its certificate."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TlsContent:
+    """What stands in the files, all in PEM, checked to belong together."""
+
+    ca: bytes
+    cert: bytes
+    key: bytes = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
     """Paths of PEM files: the authority's certificate, our certificate, our private key."""
@@ -79,12 +101,13 @@ class TlsSettings:
         Raises:
             ConfigError: it lists every file that cannot be read or does not fit.
         """
-        self._read()
+        self.read()
 
     def server_credentials(self) -> grpc.ServerCredentials:
         """Return credentials for a server that asks every peer for a certificate."""
-        ca, cert, key = self._read()
-        return grpc.ssl_server_credentials([(key, cert)], ca, require_client_auth=True)
+        found = self.read()
+        pair = (found.key, found.cert)
+        return grpc.ssl_server_credentials([pair], found.ca, require_client_auth=True)
 
     def server_context(self) -> ssl.SSLContext:
         """Return the same for a server of HTTP, as Docker's ``--tlsverify`` asks for it.
@@ -103,10 +126,15 @@ class TlsSettings:
 
     def channel_credentials(self) -> grpc.ChannelCredentials:
         """Return credentials for a client that shows its certificate."""
-        ca, cert, key = self._read()
-        return grpc.ssl_channel_credentials(ca, key, cert)
+        found = self.read()
+        return grpc.ssl_channel_credentials(found.ca, found.key, found.cert)
 
-    def _read(self) -> tuple[bytes, bytes, bytes]:
+    def read(self) -> TlsContent:
+        """Return what the files hold now.
+
+        Raises:
+            ConfigError: it lists every file that cannot be read or does not fit.
+        """
         faults: list[Fault] = []
         ca = _read_file("tls.ca_file", self.ca_file, faults)
         cert = _read_file("tls.cert_file", self.cert_file, faults)
@@ -121,7 +149,7 @@ class TlsSettings:
             )
         if faults:
             raise _wrong(faults)
-        return ca, cert, key
+        return TlsContent(ca, cert, key)
 
 
 def peer_identity(context: "grpc.aio.ServicerContext[object, object]") -> PeerIdentity | None:

@@ -13,6 +13,7 @@ class AddressBook:
     def __init__(self, configured: Sequence[str], learnt: Sequence[str]) -> None:
         assert configured or learnt, "an agent without any scheduler's address cannot start"
         self._configured = tuple(configured)
+        self._told: tuple[str, ...] = ()
         self._addresses: list[str] = []
         self._hint = ""
         self._next = 0
@@ -25,9 +26,15 @@ class AddressBook:
 
     def learn(self, told: Sequence[str]) -> None:
         """Take in the list that a leader told."""
+        self._told = tuple(told)
         fresh = list(dict.fromkeys((*told, *self._configured)))
         if fresh != self._addresses:
             self._addresses, self._next = fresh, 0
+
+    def configure(self, configured: Sequence[str]) -> None:
+        """Take other addresses from the settings; a session that lasts goes on."""
+        self._configured = tuple(configured)
+        self.learn(self._told)
 
     def prefer(self, address: str) -> None:
         """Try `address` next: it leads, or somebody said so."""

@@ -21,7 +21,7 @@ from berth.v1 import dispatcher_pb2_grpc, streams_pb2_grpc
 from berth.v1.streams_pb2 import LogChunk
 from berth.wire.channel import open_channel
 from berth.wire.status import error_from_rpc
-from berth.wire.tls import TlsSettings
+from berth.wire.tls import TlsSource
 
 CLOSE_TIMEOUT_S = 0.5
 
@@ -32,8 +32,9 @@ _LogCall: TypeAlias = "grpc.aio.StreamUnaryCall[Any, Any]"
 class GrpcLink:
     """`SchedulerLink` and `LogPublisher` on one channel, to the scheduler tried last."""
 
-    def __init__(self, tls: TlsSettings | None) -> None:
+    def __init__(self, tls: TlsSource | None) -> None:
         self._tls = tls
+        self._is_outdated = False
         self._address = ""
         self._channel: grpc.aio.Channel | None = None
 
@@ -70,6 +71,10 @@ class GrpcLink:
             if not sending.cancelled() and (failure := sending.exception()) is not None:
                 raise failure
 
+    def renew_channel(self) -> None:
+        """Show our new certificate at the next session; the one that lasts goes on."""
+        self._is_outdated = True
+
     async def aclose(self) -> None:
         """Close the channel."""
         channel, self._channel, self._address = self._channel, None, ""
@@ -77,9 +82,10 @@ class GrpcLink:
             await channel.close(None)
 
     async def _channel_to(self, address: str) -> grpc.aio.Channel:
-        """Return the channel to `address`; one that serves another scheduler is closed."""
-        if self._channel is None or address != self._address:
+        """Return the channel to `address`; one for another, or of an old certificate, is closed."""
+        if self._channel is None or address != self._address or self._is_outdated:
             await self.aclose()
+            self._is_outdated = False
             self._channel, self._address = open_channel(address, self._tls), address
         return self._channel
 

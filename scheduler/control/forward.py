@@ -27,6 +27,7 @@ from berth.errors import (
     UnavailableError,
 )
 from berth.model.instant import Instant, after
+from berth.wire.channel import Channels
 from berth.wire.status import ERROR_KEY, error_from_rpc
 from scheduler.control.durable import health_words
 from scheduler.election.port import LeaderInfo
@@ -132,14 +133,15 @@ class Forwarder:
         self._clock = clock
         self._store_health = store_health
         self._leader_wait_s = leader_wait_s
-        self._open_channel = open_channel
-        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._channels = Channels(open_channel, _CHANNELS_MAX)
 
     async def aclose(self) -> None:
         """Close the connections to other schedulers."""
-        channels, self._channels = list(self._channels.values()), {}
-        for channel in channels:
-            await channel.close(None)
+        await self._channels.aclose()
+
+    def renew_channels(self) -> None:
+        """Show our new certificate from the next call on."""
+        self._channels.renew()
 
     def target(self, *, was_forwarded: bool) -> "Leader | LeaderInfo | None":
         """Return who should answer now: our leader, another scheduler, or None while unknown.
@@ -205,12 +207,7 @@ class Forwarder:
         Raises:
             UnavailableError: it cannot be reached now.
         """
-        channel = self._channels.get(address)
-        if channel is None:
-            while len(self._channels) >= _CHANNELS_MAX:
-                oldest = next(iter(self._channels))
-                await self._channels.pop(oldest).close(None)
-            channel = self._channels.setdefault(address, self._open_channel(address))
+        channel = await self._channels.to(address)
         give_up_at = after(self._clock.instant(), min(left_s, _CONNECT_WAIT_S))
         pause_s = _CONNECT_PAUSE_S_MIN
         while channel.get_state(try_to_connect=True) is not grpc.ChannelConnectivity.READY:

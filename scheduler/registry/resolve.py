@@ -66,6 +66,10 @@ class ImageResolver:
         self._remembered: OrderedDict[tuple[str, str, str], _Description] = OrderedDict()
         self._threads = ThreadPoolExecutor(settings.concurrency_max, "registry")
 
+    def configure(self, settings: RegistrySettings) -> None:
+        """Ask by other settings from the next question on; threads stay as many as they are."""
+        self._settings = settings
+
     async def resolve(self, reference: str, auth: RegistryAuth | None) -> ResolvedImage:
         """Ask the registry which image `reference` means.
 

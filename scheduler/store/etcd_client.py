@@ -7,13 +7,13 @@ Invariants: a write is repeated only when it certainly had no effect; every call
 time; every call carries `hasleader`, so that a member cut off from its quorum says so at once.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final
 
 from grpc import aio
 
 from berth.clock import Clock
-from berth.errors import StoreUnavailableError
+from berth.errors import ConfigError, Fault, StoreUnavailableError
 from berth.model.ids import Revision
 from berth.model.instant import after
 from scheduler.store import etcd_methods as methods
@@ -31,7 +31,7 @@ from scheduler.store.etcd_api import GrantedLease, LeaseKeeper
 from scheduler.store.etcd_endpoints import Endpoint, Endpoints
 from scheduler.store.etcd_lease import LeaseThread
 from scheduler.store.etcd_methods import Method, Req, Resp
-from scheduler.store.etcd_settings import EtcdSettings
+from scheduler.store.etcd_settings import EtcdSettings, tls_content
 from scheduler.store.etcd_status import TokenVerdict, error_of, judge_token
 from scheduler.store.etcd_watch import watch_events
 from scheduler.store.etcdpb import etcd_pb2 as pb
@@ -53,7 +53,8 @@ class EtcdClient:
     def __init__(self, settings: EtcdSettings, clock: Clock) -> None:
         self.settings = settings
         self.clock = clock
-        self.endpoints = Endpoints(settings, clock)
+        self._tls = tls_content(settings)
+        self.endpoints = Endpoints(settings, clock, self._tls)
         self._token: str | None = None
         self._is_closed = False
 
@@ -89,7 +90,7 @@ class EtcdClient:
 
     def keep_lease(self, lease: GrantedLease) -> LeaseKeeper:
         """Begin to renew `lease` from a thread; see `EtcdApi.keep_lease`."""
-        keeper = LeaseThread(self.settings, self.clock, lease)
+        keeper = LeaseThread(self.settings, self.clock, lease, self._tls)
         keeper.start()
         return keeper
 
@@ -98,6 +99,27 @@ class EtcdClient:
     ) -> AsyncGenerator[Sequence[pb.Event], None]:
         """Yield events; see `EtcdApi.watch`."""
         return watch_events(self, key, range_end, start_revision)
+
+    def prepare_tls(self, settings: EtcdSettings) -> Callable[[], None]:
+        """Read renewed certificates; return what lets new connections show them.
+
+        Nothing else of `settings` is taken in. What lasts (a lease's renewal, a watch) stays on the
+        connection that it has.
+
+        Raises:
+            ConfigError: a file cannot be used, or TLS is to be switched on or off.
+        """
+        if settings.uses_tls != self.settings.uses_tls:
+            problem = "TLS cannot be switched on or off by a reload: restart the program"
+            raise ConfigError(problem, [Fault("etcd.ca_file", problem)])
+        found = tls_content(settings)
+
+        def exchange() -> None:
+            if found != self._tls:
+                self._tls = found
+                self.endpoints.renew(found)
+
+        return exchange
 
     # -- For operators and tests
 

@@ -14,7 +14,7 @@ from grpc import aio
 
 from berth.clock import Clock
 from berth.model.instant import Instant, after
-from scheduler.store.etcd_settings import EtcdSettings, channel_credentials, channel_options
+from scheduler.store.etcd_settings import EtcdSettings, EtcdTlsContent, channel_options
 
 DEMOTION_S = 1.0
 
@@ -31,18 +31,14 @@ class Endpoint:
 class Endpoints:
     """All members. Made inside a running event loop, to which the channels belong."""
 
-    def __init__(self, settings: EtcdSettings, clock: Clock) -> None:
+    def __init__(
+        self, settings: EtcdSettings, clock: Clock, tls: EtcdTlsContent | None = None
+    ) -> None:
         self._clock = clock
-        credentials = channel_credentials(settings)
-        options = channel_options(settings)
+        self._settings = settings
+        self._retired: list[aio.Channel] = []
         self._endpoints = [
-            Endpoint(
-                address,
-                aio.insecure_channel(address, options)
-                if credentials is None
-                else aio.secure_channel(address, credentials, options),
-            )
-            for address in settings.addresses
+            Endpoint(address, self._open(address, tls)) for address in settings.addresses
         ]
         self._current = 0
 
@@ -67,22 +63,35 @@ class Endpoints:
         """Avoid `endpoint` for a while, as long as there is another."""
         endpoint.avoid_until = after(self._clock.instant(), DEMOTION_S)
 
+    def renew(self, tls: EtcdTlsContent | None) -> None:
+        """Connect anew from the next call on; calls and watches under way go on as they are."""
+        for endpoint in self._endpoints:
+            self._retired.append(endpoint.channel)
+            endpoint.channel = self._open(endpoint.address, tls)
+
     async def aclose(self) -> None:
         """Close all channels; calls under way are cancelled."""
-        for endpoint in self._endpoints:
-            await endpoint.channel.close(None)
+        for channel in (*self._retired, *(endpoint.channel for endpoint in self._endpoints)):
+            await channel.close(None)
+
+    def _open(self, address: str, tls: EtcdTlsContent | None) -> aio.Channel:
+        options = channel_options(self._settings)
+        if tls is None:
+            return aio.insecure_channel(address, options)
+        return aio.secure_channel(address, tls.credentials(), options)
 
 
-def sync_channels(settings: EtcdSettings) -> list[tuple[str, grpc.Channel]]:
+def sync_channels(
+    settings: EtcdSettings, tls: EtcdTlsContent | None
+) -> list[tuple[str, grpc.Channel]]:
     """Return a blocking channel per member, for a thread that must not depend on the loop."""
-    credentials = channel_credentials(settings)
     options = channel_options(settings)
     return [
         (
             address,
             grpc.insecure_channel(address, options)
-            if credentials is None
-            else grpc.secure_channel(address, credentials, options),
+            if tls is None
+            else grpc.secure_channel(address, tls.credentials(), options),
         )
         for address in settings.addresses
     ]

@@ -20,7 +20,7 @@ from berth.model.instant import Instant
 from scheduler.store import etcd_methods as methods
 from scheduler.store.etcd_api import GrantedLease, LeaseTerm
 from scheduler.store.etcd_endpoints import sync_channels
-from scheduler.store.etcd_settings import EtcdSettings
+from scheduler.store.etcd_settings import EtcdSettings, EtcdTlsContent
 from scheduler.store.etcd_status import TokenVerdict, judge_token
 from scheduler.store.etcdpb import etcd_pb2 as pb
 
@@ -30,9 +30,16 @@ CLOSE_TIMEOUT_S = 2.0
 class LeaseThread:
     """Renews one lease. Started, read and closed from the event loop."""
 
-    def __init__(self, settings: EtcdSettings, clock: Clock, lease: GrantedLease) -> None:
+    def __init__(
+        self,
+        settings: EtcdSettings,
+        clock: Clock,
+        lease: GrantedLease,
+        tls: EtcdTlsContent | None,
+    ) -> None:
         self.lost = asyncio.Event()
         self._settings = settings
+        self._tls = tls
         self._clock = clock
         self._lease_id = lease.lease_id
         self._term = LeaseTerm(lease)  # Written by the thread alone; reading it needs no lock.
@@ -81,7 +88,7 @@ class LeaseThread:
     # -- On the thread
 
     def _run(self) -> None:
-        channels = sync_channels(self._settings)
+        channels = sync_channels(self._settings, self._tls)
         try:
             self._renew_until_over(channels)
         finally:

@@ -4,10 +4,14 @@ Duty: hold them, refuse wrong ones with every fault at once, and build gRPC cred
 Not here: reading them from files or the environment (scheduler.config).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from berth.errors import ConfigError, Fault
 
@@ -88,19 +92,49 @@ def address_of(endpoint: str) -> str:
     return endpoint.removeprefix("https://").removeprefix("http://").rstrip("/")
 
 
-def channel_credentials(settings: EtcdSettings) -> grpc.ChannelCredentials | None:
-    """Read the files and return TLS credentials; None for plain connections."""
+@dataclass(frozen=True, slots=True)
+class EtcdTlsContent:
+    """What the files hold; equal to another if nothing was renewed."""
+
+    ca: bytes | None
+    cert: bytes | None
+    key: bytes | None = field(repr=False)
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """Return credentials for channels."""
+        return grpc.ssl_channel_credentials(self.ca, self.key, self.cert)
+
+
+def tls_content(settings: EtcdSettings) -> EtcdTlsContent | None:
+    """Read the files, and check that they are what gRPC takes for granted; None for plain speech.
+
+    Raises:
+        ConfigError: it lists every file that cannot be read or is no PEM.
+    """
     if not settings.uses_tls:
         return None
+    faults: list[Fault] = []
 
-    def content(path: str | None) -> bytes | None:
-        return None if path is None else Path(path).read_bytes()
+    def content(name: str, path: str | None, parse: Callable[[bytes], object]) -> bytes | None:
+        if path is None:
+            return None
+        try:
+            found = Path(path).read_bytes()
+            parse(found)
+        except (OSError, ValueError, TypeError) as error:
+            faults.append(Fault(f"etcd.{name}", f'"{path}" cannot be used: {error}'))
+            return None
+        return found
 
-    return grpc.ssl_channel_credentials(
-        root_certificates=content(settings.ca_file),
-        private_key=content(settings.key_file),
-        certificate_chain=content(settings.cert_file),
+    result = EtcdTlsContent(
+        content("ca_file", settings.ca_file, x509.load_pem_x509_certificates),
+        content("cert_file", settings.cert_file, x509.load_pem_x509_certificates),
+        content("key_file", settings.key_file, partial(load_pem_private_key, password=None)),
     )
+    if faults:
+        listed = "; ".join(str(fault) for fault in faults)
+        raise ConfigError(f"the etcd settings are wrong: {listed}", faults)
+    return result
 
 
 def channel_options(settings: EtcdSettings) -> list[tuple[str, int]]:

@@ -47,7 +47,7 @@ async def serving(certificates, **settings):
     port = int(listener_address(listener).rpartition(":")[2])
     context = certificates["server"].server_context()
     task = asyncio.ensure_future(
-        serve_with_tls(tell_caller, listener, context, SystemClock(), **settings)
+        serve_with_tls(tell_caller, listener, lambda: context, SystemClock(), **settings)
     )
     try:
         yield port

@@ -177,6 +177,73 @@ def test_stopping_the_agent_leaves_containers_running(
     assert started(one_host, service) == before
 
 
+def served_serial(machine: Machine, port: int = 7701) -> str:
+    """Return the serial number of the certificate that the scheduler shows a new client."""
+    return machine(
+        f"openssl s_client -connect 127.0.0.1:{port} -CAfile /keys/ca.crt -cert /keys/operator.crt "
+        "-key /keys/operator.key </dev/null 2>/dev/null | openssl x509 -noout -serial"
+    )
+
+
+def shown_metric(machine: Machine, port: int, name: str) -> str:
+    """Return the lines of a metric of a program on the machine."""
+    url = f"http://127.0.0.1:{port}/metrics"
+    read = f"import urllib.request; print(urllib.request.urlopen('{url}').read().decode())"
+    return machine(f'python3 -c "{read}" | grep ^{name}')
+
+
+def test_a_reload_serves_a_renewed_certificate_and_restarts_nothing(
+    machine: Machine, one_host: Lab, service: str
+) -> None:
+    before, serial = started(one_host, service), served_serial(machine)
+    pids = [machine.unit(unit, "MainPID") for unit in (SCHEDULER, AGENT)]
+    issue_again = "cd /keys && berth certificate issue --authority=. --out=."
+    machine(f"{issue_again} scheduler scheduler && {issue_again} agent agent")
+    machine("cp /keys/{scheduler,agent}.{crt,key} /etc/berth/tls/")
+    machine("sed -i 's|^#level = .*|level = \"debug\"|' /etc/berth/{scheduler,agent}.toml")
+    machine("sed -i 's|^#pulls = .*|pulls = 2|' /etc/berth/agent.toml")
+    assert served_serial(machine) == serial, "not before it is asked for"
+    reload = f"systemctl reload {SCHEDULER} {AGENT}"
+    machine(f"{reload} || (journalctl -n 40 -o cat --no-pager; exit 1)")
+    machine.wait_active(SCHEDULER, AGENT)
+    renewed = machine("openssl x509 -noout -serial -in /keys/scheduler.crt")
+    wait_until("the renewed certificate is served", lambda: served_serial(machine) == renewed)
+    assert served_serial(machine, 7702) == renewed, "the Docker API shows it too"
+    for unit in (SCHEDULER, AGENT):
+        told = machine(f"journalctl -u {unit} -o cat --no-pager | grep config_reloaded")
+        assert "log.level" in told
+    told = machine(f"journalctl -u {AGENT} -o cat --no-pager | grep config_needs_restart")
+    assert "parallel.pulls" in told
+    assert [machine.unit(unit, "MainPID") for unit in (SCHEDULER, AGENT)] == pids
+    machine(f"systemctl restart {SCHEDULER}")  # The agent connects anew, with what was renewed.
+    wait_until("the node is ready", lambda: "Ready" in nodes(machine))
+    assert machine.unit(AGENT, "MainPID") == pids[1]
+    assert started(one_host, service) == before != {}
+
+
+@pytest.mark.parametrize(("unit", "port"), [(SCHEDULER, 7702), (AGENT, 7703)])
+def test_a_reload_refuses_what_is_broken_and_runs_on(
+    machine: Machine, service: str, unit: str, port: int
+) -> None:
+    program, pid = unit.removesuffix(".service"), machine.unit(unit, "MainPID")
+    file = f"/etc/berth/{program.removeprefix('berth-')}.toml"
+    machine(f"cp {file} /tmp/good.toml && sed -i 's|^level = .*||;s|^#level = .*||' {file}")
+    machine(f"sed -i 's|^\\[log\\]|[log]\\nlevel = \"loud\"|' {file}")
+    try:
+        told = machine(f"systemctl reload {unit}", check=False)
+        assert "failed" in told.lower(), told
+        success = "berth_config_reload_success"
+        wait_until("it is told", lambda: shown_metric(machine, port, success).endswith(" 0.0"))
+        refusal = machine(f"journalctl -u {unit} -o cat --no-pager | grep config_reload_refused")
+        assert "log.level" in refusal
+        machine.wait_active(unit)
+        assert machine.unit(unit, "MainPID") == pid
+    finally:
+        machine(f"cp /tmp/good.toml {file}")
+    machine(f"systemctl reload {unit}")
+    wait_until("it is well", lambda: shown_metric(machine, port, success).endswith(" 1.0"))
+
+
 def test_shutting_down_ends_both_in_good_order(machine: Machine) -> None:
     machine.wait_active(SCHEDULER, AGENT)
     machine(f"systemctl stop berth.target {AGENT} {SCHEDULER}")  # Named, so that it waits for them.

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from berth.clock import SystemClock
+from berth.reload import ReloadMetrics
 from gateway.metrics import GatewayMetrics
 from nodeagent.metrics import AgentMetrics
 from scheduler.metrics import SchedulerMetrics
@@ -29,6 +30,7 @@ def scheduler_registry():
     metrics = SchedulerMetrics(registry)
     health = StoreHealth(StoreState.OK, SystemClock().timestamp())
     metrics.watch(Nobody(), lambda: health)
+    ReloadMetrics(registry, SystemClock())
     return registry
 
 
@@ -41,6 +43,7 @@ def docker_registry():
 def agent_registry():
     registry = CollectorRegistry()
     AgentMetrics(registry)
+    ReloadMetrics(registry, SystemClock())
     return registry
 
 

@@ -26,10 +26,15 @@ def settings(name):
     return found
 
 
+def joined(name):
+    """Return the unit's text with continued lines joined."""
+    return (UNITS / f"{name}.service").read_text("utf-8").replace("\\\n", " ")
+
+
 def copy_with_present_programs(folder):
     """Copy the units, their programs replaced by one that is there: `verify` looks for it."""
-    for path in UNITS.iterdir():
-        text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", path.read_text(), flags=re.M)
+    for path in UNITS.glob("*.*"):
+        text = re.sub(r"^(Exec\w+=\+?)/opt\S+", r"\1/bin/true", path.read_text(), flags=re.M)
         (folder / path.name).write_text(text, "utf-8")
     return [str(folder / name) for name in ("berth.target", *(f"{s}.service" for s in SERVICES))]
 
@@ -78,6 +83,19 @@ def test_the_settings_name_the_credentials_that_the_unit_loads(name):
     example = (TOP / f"deploy/config/{name.removeprefix('berth-')}.toml").read_text("utf-8")
     asked = set(re.findall(rf'"/run/credentials/{name}\.service/([^"]+)"', example))
     assert asked == loaded
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_reload_renews_each_certificate_from_where_it_was_loaded(name):
+    loaded = set(settings(name)["LoadCredential"]) - {"sealing.key:/etc/berth/sealing.key"}
+    renew, tell, check = re.findall(r"^ExecReload=(.*)", joined(name), re.MULTILINE)
+    program, service, user, *renewed = renew.split()
+    assert program == "+/opt/berth/share/systemd/renew-credentials"
+    assert (service, [user]) == (name, settings(name)["User"])
+    assert settings(name)["RuntimeDirectory"] == [name], "where renewed credentials go"
+    assert set(renewed) == loaded
+    assert tell == "/bin/sh -c 'kill -HUP $MAINPID'", "/bin/kill is not on every machine"
+    assert check == settings(name)["ExecStart"][0] + " --check-config"
 
 
 def test_only_the_agent_may_use_the_engine():

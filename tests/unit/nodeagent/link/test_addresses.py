@@ -22,3 +22,9 @@ def test_learning_the_same_again_does_not_begin_the_round_anew():
     book.learn(["n:1"])
     assert book.addresses == ("n:1", "a:1", "b:1")
     assert book.take() == "n:1"
+
+
+def test_other_addresses_of_the_settings_join_what_was_told():
+    book = AddressBook(["a:1", "b:1"], ["n:1"])
+    book.configure(["b:1", "c:1"])
+    assert book.addresses == ("n:1", "b:1", "c:1")

@@ -1,0 +1,74 @@
+"""The certificate of a running process, which a reload may exchange.
+
+Duty: hold what was read from the files; give it to every new handshake, on either side; exchange it
+whole or not at all.
+Not here: when to exchange (berth.reload), reading the files (berth.wire.tls). Who keeps channels
+asks `on_exchange` to be told.
+Invariants (tests/unit/berth/wire/test_live_tls.py): files that do not fit change nothing; nothing
+is read from the disk between two exchanges; connections that exist go on.
+"""
+
+import ssl
+from collections.abc import Callable
+
+import grpc
+
+from berth.wire.tls import TlsSettings
+
+
+class LiveTls:
+    """A `TlsSource` whose content can be exchanged.
+
+    gRPC asks for the server's part on its own threads: `_content` is one reference, replaced whole.
+    """
+
+    def __init__(self, settings: TlsSettings) -> None:
+        """Read the files.
+
+        Raises:
+            ConfigError: they cannot be read, or do not fit.
+        """
+        self.settings = settings
+        self._content = settings.read()
+        self._http = settings.server_context()
+        self._told: list[Callable[[TlsSettings], object]] = []
+
+    def server_credentials(self) -> grpc.ServerCredentials:
+        """Return credentials that show each new peer the certificate in use by then."""
+        return grpc.dynamic_ssl_server_credentials(
+            self._for_server(), self._for_server, require_client_authentication=True
+        )
+
+    def channel_credentials(self) -> grpc.ChannelCredentials:
+        """Return credentials for one channel, which keeps them: open another after an exchange."""
+        found = self._content
+        return grpc.ssl_channel_credentials(found.ca, found.key, found.cert)
+
+    def server_context(self) -> ssl.SSLContext:
+        """Return what a server of HTTP shows its next client; ask anew for each."""
+        return self._http
+
+    def on_exchange(self, tell: Callable[[TlsSettings], object]) -> None:
+        """Call `tell` with the files in use, after each exchange."""
+        self._told.append(tell)
+
+    def prepare(self, settings: TlsSettings) -> Callable[[], None]:
+        """Read other files, or the same ones anew; return what puts them in use.
+
+        Raises:
+            ConfigError: they cannot be read, or do not fit; nothing has changed.
+        """
+        content, http = settings.read(), settings.server_context()
+
+        def exchange() -> None:
+            has_changed = (settings, content) != (self.settings, self._content)
+            self.settings, self._content, self._http = settings, content, http
+            if has_changed:
+                for tell in self._told:
+                    tell(settings)
+
+        return exchange
+
+    def _for_server(self) -> grpc.ServerCertificateConfiguration:
+        found = self._content
+        return grpc.ssl_server_certificate_configuration([(found.key, found.cert)], found.ca)
