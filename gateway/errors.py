@@ -10,6 +10,7 @@ from typing import Final
 from starlette.responses import JSONResponse
 
 from berth.errors import BerthError, ErrorCode, InternalError, NotFoundError
+from gateway.wording import in_swarms_words
 
 _STATUS: Final = {
     ErrorCode.INVALID_ARGUMENT: 400,
@@ -43,5 +44,7 @@ def status_of(error: BerthError) -> int:
 
 def error_response(error: BerthError) -> JSONResponse:
     """Return `error` as Docker's clients read it."""
-    message = error.message or f"the request was refused ({error.code.value.lower()})"
+    message = (
+        in_swarms_words(error.message) or f"the request was refused ({error.code.value.lower()})"
+    )
     return JSONResponse({"message": message}, status_code=status_of(error))

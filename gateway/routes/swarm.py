@@ -32,6 +32,11 @@ async def init_swarm(request: Request) -> Response:
     )
 
 
+async def inspect_unlock_key(request: Request) -> Response:
+    """GET /swarm/unlockkey: no key, as of a Swarm that is not locked."""
+    return JSONResponse({"UnlockKey": ""})
+
+
 def _refusing(verb: str) -> Callable[[Request], Awaitable[Response]]:
     async def refuse_swarm(request: Request) -> Response:
         raise UnsupportedError(f"docker swarm {verb} is not supported: {_REFUSALS[verb]}")
@@ -42,6 +47,6 @@ def _refusing(verb: str) -> Callable[[Request], Awaitable[Response]]:
 ROUTES = [
     Route("/swarm", inspect_swarm, methods=["GET"]),
     Route("/swarm/init", init_swarm, methods=["POST"]),
-    Route("/swarm/unlockkey", _refusing("unlock"), methods=["GET"]),
+    Route("/swarm/unlockkey", inspect_unlock_key, methods=["GET"]),
     *(Route(f"/swarm/{verb}", _refusing(verb), methods=["POST"]) for verb in _REFUSALS),
 ]

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from berth.model.node import NodeState
 from berth.views import ClusterView, NodeView
+from gateway.translate.nodes import machine_architecture
 from gateway.translate.writing import ZERO_TIME, nanoseconds, time_text
 from gateway.versioning import VERSION_MAX, VERSION_MIN
 
@@ -122,7 +123,8 @@ def write_info(
         "ServerVersion": software_version,
         "OperatingSystem": "Berth",
         "OSType": (first.platform.os if first else "") or "linux",
-        "Architecture": (first.platform.architecture if first else "") or platform.machine(),
+        "Architecture": machine_architecture(first.platform.architecture if first else "")
+        or platform.machine(),
         "KernelVersion": "",
         "NCPU": sum(each.resources.nano_cpus for each in offered) // 10**9,
         "MemTotal": sum(each.resources.memory_bytes for each in offered),

@@ -42,8 +42,8 @@ from berth.model.service import (
 
 T = TypeVar("T")
 
-_ENDPOINT_MODE: Final = "vip"
-_ISOLATION: Final = "default"
+ENDPOINT_MODE: Final = "vip"
+ISOLATION: Final = "default"
 
 
 def with_defaults(spec: ServiceSpec) -> ServiceSpec:
@@ -54,7 +54,7 @@ def with_defaults(spec: ServiceSpec) -> ServiceSpec:
         container,
         stop_grace_s=effective_stop_grace_s(container),
         dns=container.dns or DnsConfig(),
-        isolation=container.isolation or _ISOLATION,
+        isolation=container.isolation or ISOLATION,
     )
     return replace(
         spec,
@@ -65,7 +65,7 @@ def with_defaults(spec: ServiceSpec) -> ServiceSpec:
                 restart.condition, restart.delay_s, restart.max_attempts, task.restart.window_s
             ),
         ),
-        endpoint=replace(spec.endpoint, mode=spec.endpoint.mode or _ENDPOINT_MODE),
+        endpoint=replace(spec.endpoint, mode=spec.endpoint.mode or ENDPOINT_MODE),
         update=_filled_update(spec.update),
         rollback=_filled_update(spec.rollback),
     )
@@ -122,7 +122,7 @@ def _placement(sent: Placement, stored: Placement) -> Placement:
 
 def _container(sent: ContainerSpec, stored: ContainerSpec) -> ContainerSpec:
     is_same_grace = effective_stop_grace_s(sent) == effective_stop_grace_s(stored)
-    is_same_isolation = (sent.isolation or _ISOLATION) == (stored.isolation or _ISOLATION)
+    is_same_isolation = (sent.isolation or ISOLATION) == (stored.isolation or ISOLATION)
     return replace(
         sent,
         stop_grace_s=stored.stop_grace_s if is_same_grace else sent.stop_grace_s,
@@ -178,7 +178,7 @@ def _plain_mount(mount: Mount) -> Mount:
 
 
 def _endpoint(sent: EndpointSpec, stored: EndpointSpec) -> EndpointSpec:
-    is_same = (sent.mode or _ENDPOINT_MODE) == (stored.mode or _ENDPOINT_MODE)
+    is_same = (sent.mode or ENDPOINT_MODE) == (stored.mode or ENDPOINT_MODE)
     return replace(sent, mode=stored.mode if is_same else sent.mode)
 
 

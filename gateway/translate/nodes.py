@@ -15,6 +15,11 @@ WORKER: Final = "worker"
 _ARCHITECTURES: Final = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
+def machine_architecture(architecture: str) -> str:
+    """Return an architecture as Engines say it; an image's manifest says amd64."""
+    return _ARCHITECTURES.get(architecture, architecture)
+
+
 def write_node(view: NodeView) -> dict[str, Any]:
     """Return a node."""
     node = view.node
@@ -49,12 +54,10 @@ def _description(found: NodeDescription) -> dict[str, Any]:
         )
         for name in names
     ]
-    architecture = found.platform.architecture
     return {
         "Hostname": found.hostname,
-        # Engines say it so; an image's manifest, and so a task's placement, says amd64.
         "Platform": {
-            "Architecture": _ARCHITECTURES.get(architecture, architecture),
+            "Architecture": machine_architecture(found.platform.architecture),
             "OS": found.platform.os,
         },
         "Resources": _resources(found.resources),

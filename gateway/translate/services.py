@@ -3,10 +3,12 @@
 Not here: the spec (spec_out).
 """
 
+from dataclasses import replace
 from typing import Any
 
+from berth.model.service import ServiceSpec
 from berth.views import ServiceView, UpdateStatusView
-from gateway.translate.defaults import with_defaults
+from gateway.translate.defaults import ENDPOINT_MODE, ISOLATION, with_defaults
 from gateway.translate.spec_out import write_endpoint, write_ports, write_service_spec
 from gateway.translate.writing import time_text
 
@@ -27,14 +29,11 @@ def write_service(
         "Version": {"Index": service.version},
         "CreatedAt": time_text(service.created_at),
         "UpdatedAt": time_text(service.updated_at),
-        "Spec": write_service_spec(spec),
+        "Spec": _shown_spec(spec),
     }
     if service.previous_spec is not None:
-        written["PreviousSpec"] = write_service_spec(service.previous_spec)
-    endpoint: dict[str, Any] = {"Spec": write_endpoint(service.spec.endpoint)}
-    if service.spec.endpoint.ports:
-        endpoint["Ports"] = write_ports(service.spec.endpoint.ports)
-    written["Endpoint"] = endpoint
+        written["PreviousSpec"] = _shown_spec(service.previous_spec)
+    written["Endpoint"] = _endpoint(service.spec)
     if service.update_status is not None and service.update_status.state:
         written["UpdateStatus"] = _update_status(service.update_status)
     if with_status:
@@ -44,6 +43,24 @@ def write_service(
             "CompletedTasks": service.completed_tasks,
         }
     return written
+
+
+def _shown_spec(spec: ServiceSpec) -> dict[str, Any]:
+    written = write_service_spec(spec)
+    # Swarm says this one default of each service, whether or not the client asks for defaults.
+    written["TaskTemplate"]["ContainerSpec"].setdefault("Isolation", ISOLATION)
+    return written
+
+
+def _endpoint(spec: ServiceSpec) -> dict[str, Any]:
+    """Return how a service is reached; nothing is said of one that nobody outside can reach."""
+    if not spec.endpoint.ports and not spec.task.networks:
+        return {"Spec": {}}
+    with_mode = replace(spec.endpoint, mode=spec.endpoint.mode or ENDPOINT_MODE)
+    endpoint: dict[str, Any] = {"Spec": write_endpoint(with_mode)}
+    if spec.endpoint.ports:
+        endpoint["Ports"] = write_ports(spec.endpoint.ports)
+    return endpoint
 
 
 def _update_status(status: UpdateStatusView) -> dict[str, Any]:

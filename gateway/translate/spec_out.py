@@ -22,7 +22,7 @@ from berth.model.service import (
     UpdatePolicy,
 )
 from gateway.translate.container_out import write_container
-from gateway.translate.writing import nanoseconds, without_empty, without_none
+from gateway.translate.writing import go_number, nanoseconds, without_empty, without_none
 
 
 def write_service_spec(spec: ServiceSpec) -> dict[str, Any]:
@@ -162,10 +162,10 @@ def write_update(policy: UpdatePolicy) -> dict[str, Any]:
     return without_none(
         {
             "Parallelism": 1 if policy.parallelism is None else policy.parallelism,
-            "Delay": nanoseconds(policy.delay_s),
+            "Delay": nanoseconds(policy.delay_s) or None,
             "FailureAction": policy.failure_action and policy.failure_action.value,
             "Monitor": nanoseconds(policy.monitor_s),
-            "MaxFailureRatio": policy.max_failure_ratio,
+            "MaxFailureRatio": go_number(policy.max_failure_ratio),
             "Order": policy.order and policy.order.value,
         }
     )

@@ -29,6 +29,11 @@ def nanoseconds(duration_s: float | None) -> int | None:
     return None if duration_s is None else round(duration_s * NANOSECONDS)
 
 
+def go_number(value: float | None) -> float | None:
+    """Return a number as Go writes it: whole ones without a point."""
+    return int(value) if value is not None and value.is_integer() else value
+
+
 def time_text(moment: Timestamp | None) -> str:
     """Return RFC 3339 with a zone."""
     if moment is None or moment == NO_TIME:
