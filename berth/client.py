@@ -2,7 +2,7 @@
 
 Duty: one typed method per call.
 Not here: what the answers look like (berth.views), which scheduler is asked and when again
-(berth.scheduler_calls).
+(berth.scheduler_calls), configs and secrets (berth.client_files).
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -10,6 +10,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from berth.client_files import FileCalls
 from berth.clock import Clock, SystemClock
 from berth.log_following import follow_logs
 from berth.model.cluster import ClusterSettings
@@ -40,7 +41,7 @@ _SLICE: Final = 50
 _SLICE_PAUSE_S: Final = 0.0005  # A mere sleep(0) would starve what a process's loop also serves.
 
 
-class ControlClient:
+class ControlClient(FileCalls):
     """Speaks to the schedulers at `addresses`; any of them will do (an async context manager)."""
 
     def __init__(

@@ -5,9 +5,11 @@ Duty: one dataclass per answer, its fields named as in control.proto, so that
 Not here: asking for them (berth.client), printing them (cli.render), Docker's JSON (gateway).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from berth.model.cluster import ClusterSettings
+from berth.model.files import FileId, FileKind
 from berth.model.ids import ClusterId, Epoch, NodeId, ServiceId, TaskId
 from berth.model.instant import NO_TIME, Timestamp
 from berth.model.node import Node
@@ -208,3 +210,19 @@ class LogChunk:
     lines: tuple[LogLine, ...] = ()
     error: str = ""
     done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileView:
+    """A config or secret; `data` only of a config, and only where one was asked for by name."""
+
+    id: FileId
+    kind: FileKind = FileKind.CONFIG
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    template_driver: str = ""
+    version: int = 0
+    created_at: Timestamp = NO_TIME
+    updated_at: Timestamp = NO_TIME
+    size_bytes: int = 0
+    data: bytes | None = field(default=None, repr=False)

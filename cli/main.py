@@ -2,7 +2,7 @@
 
 Duty: global options, the commands' tree, and how a refusal ends the program: one line that begins
 with "Error:" and exit code 1; a wrong use is 2, an interrupt 130.
-Not here: the commands (cli.services, cli.services_show, cli.nodes, cli.cluster,
+Not here: the commands (cli.services, cli.services_show, cli.nodes, cli.files, cli.cluster,
 cli.certificates, cli.local).
 """
 
@@ -18,7 +18,7 @@ import click
 from berth.clock import SystemClock
 from berth.entropy import SystemEntropy
 from berth.errors import BerthError
-from cli import certificates, cluster, nodes, services, services_show
+from cli import certificates, cluster, files, nodes, services, services_show
 from cli.command import Shell
 from cli.local import down, up
 from cli.output import make_console
@@ -76,6 +76,8 @@ def berth(
 for command in (
     services.service,
     nodes.node,
+    files.config,
+    files.secret,
     cluster.cluster,
     cluster.status,
     services_show.explain,

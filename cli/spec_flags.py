@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 from berth.errors import InvalidRequestError
@@ -25,6 +24,8 @@ from berth.model.service import (
     UpdateOrder,
 )
 from cli import spec_values as read
+from cli.env_values import read_env_file, with_own_value
+from cli.file_flags import file_flags
 from cli.flags import (
     Flag,
     ListForm,
@@ -52,28 +53,6 @@ def one_of(kind: Any) -> Callable[[str], Any]:
             raise InvalidRequestError(f'"{text}" is not one of {allowed}') from None
 
     return parse
-
-
-def with_own_value(text: str, environ: Mapping[str, str]) -> str:
-    """Give a bare ``NAME`` the value that it has here, as `docker run -e NAME` does."""
-    if "=" in text or text not in environ:
-        return text
-    return f"{text}={environ[text]}"
-
-
-def read_env_file(path: str) -> tuple[str, ...]:
-    """Return the variables of a file: one per line, ``#`` begins a comment line."""
-    try:
-        lines = Path(path).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
-        raise InvalidRequestError(
-            f'cannot read "{path}": {reason}; name a file of NAME=VALUE lines'
-        ) from None
-    stripped = (line.lstrip() for line in lines)
-    return tuple(
-        with_own_value(line, os.environ) for line in stripped if line and not line.startswith("#")
-    )
 
 
 def _env_name(item: str) -> str:
@@ -355,6 +334,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     *_host_flags(),
     *_resource_flags(),
     *_placement_flags(),
+    *file_flags(),
 )
 _BY_KEY: Final = {flag.key: flag for flag in FLAGS}
 

@@ -23,6 +23,7 @@ from gateway.errors import BUG, PAGE_NOT_FOUND, error_response
 from gateway.routes import (
     distribution,
     events,
+    files,
     logs,
     networks,
     nodes,
@@ -46,6 +47,7 @@ ROUTES: Final = [
     *swarm.ROUTES,
     *distribution.ROUTES,
     *events.ROUTES,
+    *files.ROUTES,
     *stubs.ROUTES,
 ]
 

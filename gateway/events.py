@@ -18,6 +18,7 @@ import structlog
 from berth.client import ControlClient
 from berth.clock import Clock
 from berth.errors import BerthError, UnavailableError
+from berth.model.files import FileKind
 from berth.model.instant import Timestamp
 from gateway.translate.events import Look, events_between, take_look
 
@@ -124,7 +125,9 @@ class EventFeed:
             services = await self._client.list_services()
             nodes = await self._client.list_nodes()
             tasks = await self._client.list_tasks() if wants_tasks else None
-            new = take_look(services, nodes, tasks)
+            configs = await self._client.list_files(FileKind.CONFIG)
+            secrets = await self._client.list_files(FileKind.SECRET)
+            new = take_look(services, nodes, tasks, configs, secrets)
             old, self._look = self._look, new
             if old is None:
                 return

@@ -1,7 +1,7 @@
 """Fill in the Go-template fields that a spec may use, with Go's own results.
 
-Duty: read ``{{.Service.Name}}`` and its kin in env values, hostnames and mounts; refuse what is not
-one of Swarm's fields; put values in.
+Duty: read ``{{.Service.Name}}`` and its kin in env values, hostnames, mounts and the payloads of
+templated configs and secrets; refuse what is not one of Swarm's fields; put values in.
 Not here: which parts of a spec are templates (nodeagent.runtime.translate), where faults of a whole
 spec are gathered (scheduler.control.validate).
 Invariants (tests/unit/berth/model/test_template.py): text without ``{{`` comes back unchanged;
@@ -22,6 +22,7 @@ _LABEL_FIELD = re.compile(r"\.Service\.Labels\.(\w+)")
 _INDEX = re.compile(r"index\s+\.Service\.Labels\s+(\"(?:[^\"\\]|\\.)*\"|`[^`]*`)", re.DOTALL)
 _LITERAL = re.compile(r"\"(?:[^\"\\]|\\.)*\"|`[^`]*`", re.DOTALL)
 _FIELD = re.compile(r"(?:\.\w+)+|\.")
+_FUNCTION = re.compile(r"(env|secret|config)\s+(\"(?:[^\"\\]|\\.)*\"|`[^`]*`)", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
@@ -43,6 +44,8 @@ class TemplateValues:
     task_id: str = ""
     task_name: str = ""
     task_slot: str = ""
+    functions: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
+    """What ``{{env "NAME"}}`` and its kin ask; only in payloads."""
 
 
 def _labels_text(values: TemplateValues) -> str:
@@ -88,7 +91,34 @@ def expand_template(text: str, values: TemplateValues) -> str:
     return "".join(part if isinstance(part, str) else part(values) for part in _parse(text))
 
 
-def _parse(text: str) -> Iterator[str | _Evaluate]:
+def check_payload_template(data: bytes) -> None:
+    """Refuse a config's or secret's payload where it is not a template that can be filled in.
+
+    Raises:
+        InvalidRequestError: it is no UTF-8, or as `check_template`. The message quotes it.
+    """
+    for _ in _parse(_payload_text(data), is_payload=True):
+        pass
+
+
+def expand_payload(data: bytes, values: TemplateValues) -> bytes:
+    """Return a payload with its fields and functions filled in from `values`.
+
+    Raises:
+        InvalidRequestError: as `check_payload_template`, or as one of the functions.
+    """
+    parts = _parse(_payload_text(data), is_payload=True)
+    return "".join(part if isinstance(part, str) else part(values) for part in parts).encode()
+
+
+def _payload_text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise InvalidRequestError("a template must be text in UTF-8") from None
+
+
+def _parse(text: str, *, is_payload: bool = False) -> Iterator[str | _Evaluate]:
     """Yield plain text and what must be evaluated, in order."""
     position = 0
     trims_next = False  # `-}}` takes away the white space that follows it.
@@ -109,7 +139,11 @@ def _parse(text: str) -> Iterator[str | _Evaluate]:
         if trims_next:
             body = body[:-1]
         yield plain
-        yield _evaluator(body.strip(), text[start : end + len(_CLOSE)])
+        body = body.strip()
+        if is_payload and (match := _FUNCTION.fullmatch(body)):
+            yield _call_of(match[1], _unquoted(match[2]))
+        else:
+            yield _evaluator(body, text[start : end + len(_CLOSE)])
         position = end + len(_CLOSE)
 
 
@@ -157,6 +191,10 @@ def _evaluator(body: str, action: str) -> _Evaluate:
         f'template "{action}" {what} "{body}"; use one of {", ".join(_FIELDS)}, '
         'or index .Service.Labels "KEY"'
     )
+
+
+def _call_of(function: str, argument: str) -> _Evaluate:
+    return lambda values: values.functions[function](argument)
 
 
 def _unquoted(literal: str) -> str:

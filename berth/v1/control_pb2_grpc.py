@@ -110,6 +110,31 @@ class ControlStub:
                 request_serializer=berth_dot_v1_dot_control__pb2.ServiceLogsRequest.SerializeToString,
                 response_deserializer=berth_dot_v1_dot_streams__pb2.LogChunk.FromString,
                 _registered_method=True)
+        self.CreateFile = channel.unary_unary(
+                '/berth.v1.Control/CreateFile',
+                request_serializer=berth_dot_v1_dot_control__pb2.CreateFileRequest.SerializeToString,
+                response_deserializer=berth_dot_v1_dot_control__pb2.CreateFileResponse.FromString,
+                _registered_method=True)
+        self.UpdateFile = channel.unary_unary(
+                '/berth.v1.Control/UpdateFile',
+                request_serializer=berth_dot_v1_dot_control__pb2.UpdateFileRequest.SerializeToString,
+                response_deserializer=berth_dot_v1_dot_control__pb2.File.FromString,
+                _registered_method=True)
+        self.RemoveFile = channel.unary_unary(
+                '/berth.v1.Control/RemoveFile',
+                request_serializer=berth_dot_v1_dot_control__pb2.RemoveFileRequest.SerializeToString,
+                response_deserializer=berth_dot_v1_dot_control__pb2.RemoveFileResponse.FromString,
+                _registered_method=True)
+        self.GetFile = channel.unary_unary(
+                '/berth.v1.Control/GetFile',
+                request_serializer=berth_dot_v1_dot_control__pb2.GetFileRequest.SerializeToString,
+                response_deserializer=berth_dot_v1_dot_control__pb2.File.FromString,
+                _registered_method=True)
+        self.ListFiles = channel.unary_unary(
+                '/berth.v1.Control/ListFiles',
+                request_serializer=berth_dot_v1_dot_control__pb2.ListFilesRequest.SerializeToString,
+                response_deserializer=berth_dot_v1_dot_control__pb2.ListFilesResponse.FromString,
+                _registered_method=True)
 
 
 class ControlServicer:
@@ -205,6 +230,36 @@ class ControlServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateFile(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateFile(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveFile(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetFile(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFiles(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -282,6 +337,31 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.ServiceLogs,
                     request_deserializer=berth_dot_v1_dot_control__pb2.ServiceLogsRequest.FromString,
                     response_serializer=berth_dot_v1_dot_streams__pb2.LogChunk.SerializeToString,
+            ),
+            'CreateFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateFile,
+                    request_deserializer=berth_dot_v1_dot_control__pb2.CreateFileRequest.FromString,
+                    response_serializer=berth_dot_v1_dot_control__pb2.CreateFileResponse.SerializeToString,
+            ),
+            'UpdateFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateFile,
+                    request_deserializer=berth_dot_v1_dot_control__pb2.UpdateFileRequest.FromString,
+                    response_serializer=berth_dot_v1_dot_control__pb2.File.SerializeToString,
+            ),
+            'RemoveFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveFile,
+                    request_deserializer=berth_dot_v1_dot_control__pb2.RemoveFileRequest.FromString,
+                    response_serializer=berth_dot_v1_dot_control__pb2.RemoveFileResponse.SerializeToString,
+            ),
+            'GetFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFile,
+                    request_deserializer=berth_dot_v1_dot_control__pb2.GetFileRequest.FromString,
+                    response_serializer=berth_dot_v1_dot_control__pb2.File.SerializeToString,
+            ),
+            'ListFiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFiles,
+                    request_deserializer=berth_dot_v1_dot_control__pb2.ListFilesRequest.FromString,
+                    response_serializer=berth_dot_v1_dot_control__pb2.ListFilesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -689,6 +769,141 @@ class Control:
             '/berth.v1.Control/ServiceLogs',
             berth_dot_v1_dot_control__pb2.ServiceLogsRequest.SerializeToString,
             berth_dot_v1_dot_streams__pb2.LogChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/berth.v1.Control/CreateFile',
+            berth_dot_v1_dot_control__pb2.CreateFileRequest.SerializeToString,
+            berth_dot_v1_dot_control__pb2.CreateFileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/berth.v1.Control/UpdateFile',
+            berth_dot_v1_dot_control__pb2.UpdateFileRequest.SerializeToString,
+            berth_dot_v1_dot_control__pb2.File.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/berth.v1.Control/RemoveFile',
+            berth_dot_v1_dot_control__pb2.RemoveFileRequest.SerializeToString,
+            berth_dot_v1_dot_control__pb2.RemoveFileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/berth.v1.Control/GetFile',
+            berth_dot_v1_dot_control__pb2.GetFileRequest.SerializeToString,
+            berth_dot_v1_dot_control__pb2.File.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/berth.v1.Control/ListFiles',
+            berth_dot_v1_dot_control__pb2.ListFilesRequest.SerializeToString,
+            berth_dot_v1_dot_control__pb2.ListFilesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -60,7 +60,7 @@ class Goodbye(_message.Message):
     def __init__(self, reason: _Optional[str] = ...) -> None: ...
 
 class SchedulerMessage(_message.Message):
-    __slots__ = ("node_id", "epoch", "revision", "welcome", "assignments", "refused", "log_request", "settings")
+    __slots__ = ("node_id", "epoch", "revision", "welcome", "assignments", "refused", "log_request", "settings", "files")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +69,7 @@ class SchedulerMessage(_message.Message):
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     LOG_REQUEST_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     epoch: int
     revision: int
@@ -77,7 +78,24 @@ class SchedulerMessage(_message.Message):
     refused: Refused
     log_request: LogRequest
     settings: _types_pb2.ClusterSettings
-    def __init__(self, node_id: _Optional[str] = ..., epoch: _Optional[int] = ..., revision: _Optional[int] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignments: _Optional[_Union[Assignments, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., log_request: _Optional[_Union[LogRequest, _Mapping]] = ..., settings: _Optional[_Union[_types_pb2.ClusterSettings, _Mapping]] = ...) -> None: ...
+    files: Files
+    def __init__(self, node_id: _Optional[str] = ..., epoch: _Optional[int] = ..., revision: _Optional[int] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignments: _Optional[_Union[Assignments, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., log_request: _Optional[_Union[LogRequest, _Mapping]] = ..., settings: _Optional[_Union[_types_pb2.ClusterSettings, _Mapping]] = ..., files: _Optional[_Union[Files, _Mapping]] = ...) -> None: ...
+
+class Files(_message.Message):
+    __slots__ = ("payloads", "withdrawn")
+    PAYLOADS_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAWN_FIELD_NUMBER: _ClassVar[int]
+    payloads: _containers.RepeatedCompositeFieldContainer[_types_pb2.FilePayload]
+    withdrawn: _containers.RepeatedCompositeFieldContainer[FileKey]
+    def __init__(self, payloads: _Optional[_Iterable[_Union[_types_pb2.FilePayload, _Mapping]]] = ..., withdrawn: _Optional[_Iterable[_Union[FileKey, _Mapping]]] = ...) -> None: ...
+
+class FileKey(_message.Message):
+    __slots__ = ("kind", "id")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    id: str
+    def __init__(self, kind: _Optional[str] = ..., id: _Optional[str] = ...) -> None: ...
 
 class Welcome(_message.Message):
     __slots__ = ("session_id", "cluster_id", "settings", "schedulers", "node_name", "node_labels")

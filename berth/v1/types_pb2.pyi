@@ -692,3 +692,19 @@ class ClusterSettings(_message.Message):
     dead_container_age_s: float
     disk_low_percent: int
     def __init__(self, lost_after_s: _Optional[float] = ..., heartbeat_period_s: _Optional[float] = ..., task_history_limit: _Optional[int] = ..., orphan_after_s: _Optional[float] = ..., agent_restart_grace_s: _Optional[float] = ..., image_gc_age_s: _Optional[float] = ..., dead_container_age_s: _Optional[float] = ..., disk_low_percent: _Optional[int] = ...) -> None: ...
+
+class FilePayload(_message.Message):
+    __slots__ = ("kind", "id", "name", "template_driver", "data", "problem")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATE_DRIVER_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    id: str
+    name: str
+    template_driver: str
+    data: bytes
+    problem: str
+    def __init__(self, kind: _Optional[str] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., template_driver: _Optional[str] = ..., data: _Optional[bytes] = ..., problem: _Optional[str] = ...) -> None: ...

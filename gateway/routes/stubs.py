@@ -41,18 +41,6 @@ def _refused(text: str) -> _Endpoint:
     return refuse
 
 
-def _stored_objects(kind: str) -> list[Route]:
-    refuse = _refused(
-        f"Berth cannot store {kind}s yet; mount a file of the nodes, or use environment variables"
-    )
-    return [
-        Route(f"/{kind}s", _empty([]), methods=["GET"]),
-        Route(f"/{kind}s/create", refuse, methods=["POST"]),
-        Route(f"/{kind}s/{{id}}", _absent(kind), methods=["GET", "DELETE"]),
-        Route(f"/{kind}s/{{id}}/update", _absent(kind), methods=["POST"]),
-    ]
-
-
 ROUTES = [
     Route("/containers/json", _empty([]), methods=["GET"]),
     Route("/containers/create", _refused(_RUN), methods=["POST"]),
@@ -67,6 +55,4 @@ ROUTES = [
     Route("/volumes/{id}", _absent("volume"), methods=["GET", "DELETE"]),
     Route("/plugins", _empty([]), methods=["GET"]),
     Route("/plugins/{id:path}/json", _absent("plugin"), methods=["GET"]),
-    *_stored_objects("config"),
-    *_stored_objects("secret"),
 ]

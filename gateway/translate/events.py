@@ -1,6 +1,7 @@
 """What happened between two looks at the cluster, as Docker's events. Pure.
 
-Duty: facts of services, nodes and tasks; their difference as events with Swarm's attributes.
+Duty: facts of services, nodes, configs, secrets and tasks; their difference as events with Swarm's
+attributes.
 Not here: looking (gateway.events), which events a client wants (routes.events).
 
 Task events are beyond Swarm, which has none.
@@ -13,7 +14,7 @@ from typing import Any
 from berth.model.defaults import effective_replicas
 from berth.model.instant import Timestamp
 from berth.model.service import ModeKind
-from berth.views import NodeView, ServiceView, TaskView
+from berth.views import FileView, NodeView, ServiceView, TaskView
 from gateway.translate.nodes import WORKER
 from gateway.translate.tasks import desired_state, task_name
 
@@ -38,6 +39,8 @@ class Look:
     services: Mapping[str, Subject] = field(default_factory=dict)
     nodes: Mapping[str, Subject] = field(default_factory=dict)
     tasks: Mapping[str, Subject] | None = None
+    configs: Mapping[str, Subject] = field(default_factory=dict)
+    secrets: Mapping[str, Subject] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,19 @@ class ClusterEvent:
 
 
 def take_look(
-    services: Iterable[ServiceView], nodes: Iterable[NodeView], tasks: Iterable[TaskView] | None
+    services: Iterable[ServiceView],
+    nodes: Iterable[NodeView],
+    tasks: Iterable[TaskView] | None,
+    configs: Iterable[FileView] = (),
+    secrets: Iterable[FileView] = (),
 ) -> Look:
     """Return what is compared of the cluster."""
     return Look(
         services={service.id: _service(service) for service in services},
         nodes={view.node.id: _node(view) for view in nodes},
         tasks=None if tasks is None else {task.id: _task(task) for task in tasks},
+        configs={file.id: _file(file) for file in configs},
+        secrets={file.id: _file(file) for file in secrets},
     )
 
 
@@ -90,6 +99,10 @@ def _node(view: NodeView) -> Subject:
     return Subject(view.node.version, {"name": view.node.description.hostname}, facts)
 
 
+def _file(file: FileView) -> Subject:
+    return Subject(file.version, {"name": file.name}, {})
+
+
 def _task(task: TaskView) -> Subject:
     fixed = {
         "name": task_name(task),
@@ -106,6 +119,8 @@ def _task(task: TaskView) -> Subject:
 def events_between(before: Look, after: Look) -> list[ClusterEvent]:
     """Return what happened, objects that others rest on first."""
     events = list(_differences("node", before.nodes, after.nodes))
+    events += _differences("config", before.configs, after.configs)
+    events += _differences("secret", before.secrets, after.secrets)
     events += _differences("service", before.services, after.services)
     if before.tasks is not None and after.tasks is not None:
         events += _differences("task", before.tasks, after.tasks)

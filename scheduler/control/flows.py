@@ -35,6 +35,7 @@ from scheduler.control.durable import perform
 from scheduler.control.pinning import Resolver, pinned_spec, plan_pin
 from scheduler.control.validate import validate_spec
 from scheduler.core import commands
+from scheduler.core.files import resolve_references
 from scheduler.core.now import Now
 from scheduler.core.service_record import ServiceRecord, roll_back, update_spec
 from scheduler.core.state import LeaderState
@@ -76,7 +77,8 @@ class ControlFlows:
         A repeated create is refused with AlreadyExistsError: names are unique.
         """
         spec = _read(ServiceSpec, request.spec, "service")
-        warnings = _check_spec(spec, request.spec, None)
+        spec, unknown = resolve_references(self._leader.state.files, spec)
+        warnings = _check_spec(spec, request.spec, None, unknown)
         commands.check_new_name(self._leader.state, spec.name)
         auth = _auth_of(request)
         service_id = ServiceId(self._ids.new_id())
@@ -120,7 +122,8 @@ class ControlFlows:
         before = commands.find_service(self._leader.state, request.name).record
         commands.check_version(before, request.version)
         spec = spec if spec.name else replace(spec, name=before.spec.name)
-        warnings = _check_spec(spec, request.spec, before.spec)
+        spec, unknown = resolve_references(self._leader.state.files, spec)
+        warnings = _check_spec(spec, request.spec, before.spec, unknown)
         auth = _auth_of(request)
         if auth is not None:
             sealed = seal_credentials(self._sealer, auth, before.id)
@@ -244,13 +247,16 @@ def _read(kind: type[T], message: Message, what: str) -> T:
         raise InvalidRequestError(f"invalid {what}: {error.message}") from error
 
 
-def _check_spec(spec: ServiceSpec, sent: Message, previous: ServiceSpec | None) -> list[str]:
-    """Return the warnings for a spec that may be used.
+def _check_spec(
+    spec: ServiceSpec, sent: Message, previous: ServiceSpec | None, unknown: list[Fault]
+) -> list[str]:
+    """Return the warnings for a spec that may be used; `unknown` are faults found before.
 
     Raises:
         InvalidRequestError: lists every fault.
     """
     faults, warnings = validate_spec(spec, previous=previous)
+    faults += unknown
     size_bytes = sent.ByteSize()
     if size_bytes > SPEC_BYTES_MAX:
         faults.append(

@@ -2,7 +2,7 @@
 
 Duty: read the leader's memory or hand a change to the flows, and let the answer leave only when it
 rests on the store. Not here: gRPC and forwarding (forward), what is in an answer (views), changes
-(flows), logs (relay).
+(flows), logs (relay), configs and secrets (files).
 
 Methods bear the names of the calls, take the leader that is to answer, and are found by name: a
 call that control.proto has and this class has not fails a test, not a user.
@@ -20,6 +20,7 @@ from berth.v1 import streams_pb2
 from berth.wire.convert import write_proto
 from scheduler.control.durable import wait_readable
 from scheduler.control.explanations import explain_subject
+from scheduler.control.files import FileAnswers
 from scheduler.control.flows import ControlFlows
 from scheduler.control.forward import LeaderDirectory
 from scheduler.control.lookup import find_subject
@@ -50,7 +51,7 @@ TASKS_MAX: Final = 250_000
 """More would not fit into one message of gRPC."""
 
 
-class ControlService:
+class ControlService(FileAnswers):
     """Answers users on behalf of the leader; see the module."""
 
     def __init__(

@@ -18,6 +18,7 @@ from berth.errors import Fault, InvalidRequestError
 from berth.model.image import ImageReference
 from berth.model.service import ContainerSpec, HealthCheck, Mount, MountType, Privileges
 from berth.model.template import check_template
+from scheduler.control.validate_files import reference_faults
 
 _HEALTH_TIME_S_MIN: Final = 0.001
 _HOSTNAME_LENGTH_MAX: Final = 64  # Linux's own limit.
@@ -55,12 +56,7 @@ def container_faults(container: ContainerSpec, path: str) -> Faults:
     yield from _security_faults(container, path)
     yield from _kernel_faults(container, path)
     yield from _device_faults(container, path)
-    for name in ("configs", "secrets"):
-        if getattr(container, name):
-            yield Fault(
-                f"{path}.{name}",
-                "cannot be delivered yet; mount a file of the node, or use env",
-            )
+    yield from reference_faults(container, path)
 
 
 def _refused(path: str, call: Callable[[], object]) -> Faults:

@@ -19,6 +19,7 @@ from berth.model.cluster import ClusterSettings
 from berth.model.ids import NodeId, ServiceId
 from berth.model.node import Node, NodeSpec, NodeState
 from berth.model.service import ServiceSpec
+from scheduler.core.file_commands import require_files, require_files_of_rollback
 from scheduler.core.membership import check_places, orphan_task, put_node
 from scheduler.core.now import Now
 from scheduler.core.service_record import ServiceRecord, create_record, roll_back, update_spec
@@ -91,8 +92,10 @@ def create_service(
 
     Raises:
         AlreadyExistsError: a service of that name exists.
+        InvalidRequestError: it refers to configs or secrets that are not there (any more).
     """
     check_new_name(state, spec.name)
+    require_files(state, spec)
     record = create_record(service, spec, now.timestamp, sealed_auth)
     state.put_service(record)
     return record
@@ -118,8 +121,10 @@ def update_service(
 
     Raises:
         OutOfSequenceError: somebody else changed it meanwhile.
+        InvalidRequestError: it refers to configs or secrets that are not there (any more).
     """
     check_version(service.record, version)
+    require_files(state, spec)
     record = update_spec(service.record, spec, now.timestamp, sealed_auth)
     return _put_new_spec(state, service, record)
 
@@ -131,10 +136,11 @@ def roll_back_service(
 
     Raises:
         OutOfSequenceError: somebody else changed it meanwhile.
-        ConflictError: it was never updated.
+        ConflictError: it was never updated, or what it then referred to is gone.
     """
     check_version(service.record, version)
     record = roll_back(service.record, now.timestamp, "manually requested rollback")
+    require_files_of_rollback(state, record.spec)
     return _put_new_spec(state, service, record)
 
 

@@ -15,11 +15,13 @@ ended.
 
 from dataclasses import dataclass, field, replace
 
+from berth.model.files import FileKey
 from berth.model.ids import NodeId, ServiceId, TaskId, task_id
 from berth.model.instant import NEVER, Instant, Timestamp, after
 from berth.model.node import Node
 from berth.model.task import FinishedTask, Task, TaskState, TaskStatus
 from scheduler.core.cluster_record import ClusterRecord
+from scheduler.core.files import FileShelf
 from scheduler.core.history import entries_to_keep, finished_from, trim
 from scheduler.core.liveness import NodeLiveness
 from scheduler.core.now import Now
@@ -43,9 +45,11 @@ class Unsaved:
     nodes: dict[NodeId, None] = field(default_factory=dict)
     placements: dict[NodeId, None] = field(default_factory=dict)
     cluster: bool = False
+    files: dict[FileKey, None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.services or self.history or self.nodes or self.placements or self.cluster)
+        documents = (self.services, self.history, self.nodes, self.placements, self.files)
+        return self.cluster or any(documents)
 
 
 class LeaderState:
@@ -55,6 +59,7 @@ class LeaderState:
         self.cluster = cluster
         self.services: dict[ServiceId, ServiceState] = {}
         self.names: dict[str, ServiceId] = {}
+        self.files = FileShelf()
         self.tasks: dict[TaskId, Task] = {}
         self.nodes: dict[NodeId, Node] = {}
         self.node_tasks: dict[NodeId, dict[TaskId, Task]] = {}
@@ -386,6 +391,7 @@ class LeaderState:
     ) -> tuple[Unsaved, dict[NodeId, dict[TaskId, Task]], dict[NodeId, list[TaskId]]]:
         """Hand over what must be written and what agents must be told, and begin anew."""
         unsaved, self.unsaved = self.unsaved, Unsaved()
+        unsaved.files = self.files.take_unsaved()
         for node in unsaved.placements:
             self.lagging.pop(node, None)
         untold, self.untold = self.untold, {}

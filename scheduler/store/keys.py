@@ -1,5 +1,9 @@
 """The layout of keys in the store, relative to the cluster's prefix. Pure."""
 
+from collections.abc import Mapping
+from typing import Final
+
+from berth.model.files import FileKey, FileKind
 from berth.model.ids import NodeId, ServiceId
 
 CLUSTER = "cluster"
@@ -7,6 +11,10 @@ SERVICES = "services/"
 NODES = "nodes/"
 PLACEMENTS = "placements/"
 HISTORY = "history/"
+FILES: Final[Mapping[FileKind, str]] = {
+    FileKind.CONFIG: "configs/",
+    FileKind.SECRET: "secrets/",
+}
 
 
 def service_key(service: ServiceId) -> str:
@@ -27,3 +35,9 @@ def placements_key(node: NodeId) -> str:
 def history_key(service: ServiceId, shard: int) -> str:
     """Return the key of one shard of a service's finished tasks."""
     return f"{HISTORY}{service}/{shard}"
+
+
+def file_key(file: FileKey) -> str:
+    """Return the key of a config or secret; its payload is sealed for this very place."""
+    kind, file_id = file
+    return f"{FILES[kind]}{file_id}"

@@ -18,6 +18,7 @@ from scheduler.core.now import Now
 from scheduler.core.service_state import ServiceState, slot_of
 from scheduler.core.state import LeaderState
 from scheduler.store import keys
+from scheduler.store.file_records import decode_file
 from scheduler.store.records import (
     decode_cluster,
     decode_history,
@@ -41,6 +42,9 @@ def load_state(entries: Mapping[str, bytes], cluster: ClusterRecord, now: Now) -
     stored = entries.get(keys.CLUSTER)
     state = LeaderState(cluster if stored is None else decode_cluster(stored))
     state.unsaved.cluster = stored is None
+    for prefix in keys.FILES.values():
+        for _, value in _under(entries, prefix):
+            state.files.load(decode_file(value))
     _load_nodes(state, entries, now)
     for _, value in _under(entries, keys.SERVICES):
         record = decode_service(value)

@@ -9,11 +9,7 @@ an ended task in both, and the loader believes the history; the other order woul
 """
 
 from collections.abc import Iterable
-from typing import TypeVar
 
-from google.protobuf.message import Message
-
-from berth.errors import InternalError
 from berth.model.cluster import ClusterSettings
 from berth.model.ids import ClusterId, NodeId, ServiceId, task_id
 from berth.model.instant import Timestamp
@@ -27,12 +23,10 @@ from scheduler.core.service_record import ServiceRecord, Template, UpdateState, 
 from scheduler.core.service_state import ServiceState, history_shard
 from scheduler.core.state import LeaderState, Unsaved
 from scheduler.store import keys
+from scheduler.store.file_records import encode_file
 from scheduler.store.port import Change, Delete, Put
 from scheduler.store.recordpb import records_pb2 as pb
-
-SCHEMA = 1
-
-M = TypeVar("M", bound=Message)
+from scheduler.store.schema import SCHEMA, checked
 
 
 def encode_changes(state: LeaderState, unsaved: Unsaved) -> list[Change]:
@@ -44,6 +38,9 @@ def encode_changes(state: LeaderState, unsaved: Unsaved) -> list[Change]:
         node = state.nodes.get(node_id)
         key = keys.node_key(node_id)
         changes.append(Delete(key) if node is None else Put(key, encode_node(node)))
+    files = {file: state.files.get(file) for file in unsaved.files}
+    # They are there before the services that refer to them, and go after those that did.
+    changes += [Put(keys.file_key(key), encode_file(file)) for key, file in files.items() if file]
     for service_id in unsaved.services:
         service = state.services.get(service_id)
         key = keys.service_key(service_id)
@@ -57,6 +54,7 @@ def encode_changes(state: LeaderState, unsaved: Unsaved) -> list[Change]:
         tasks = state.node_tasks.get(node_id)
         key = keys.placements_key(node_id)
         changes.append(Put(key, encode_placements(tasks.values())) if tasks else Delete(key))
+    changes += [Delete(keys.file_key(key)) for key, file in files.items() if file is None]
     return changes
 
 
@@ -71,7 +69,7 @@ def encode_cluster(cluster: ClusterRecord) -> bytes:
 
 def decode_cluster(value: bytes) -> ClusterRecord:
     """Read what `encode_cluster` wrote."""
-    message = _checked(pb.ClusterRecord.FromString(value), "cluster")
+    message = checked(pb.ClusterRecord.FromString(value), "cluster")
     return ClusterRecord(
         id=ClusterId(message.id),
         settings=from_proto(ClusterSettings, message.settings),
@@ -89,7 +87,7 @@ def encode_node(node: Node) -> bytes:
 
 def decode_node(value: bytes) -> Node:
     """Read what `encode_node` wrote."""
-    message = _checked(pb.NodeRecord.FromString(value), "node")
+    message = checked(pb.NodeRecord.FromString(value), "node")
     return from_proto(Node, message.node)
 
 
@@ -132,7 +130,7 @@ def encode_service(record: ServiceRecord) -> bytes:
 
 def decode_service(value: bytes) -> ServiceRecord:
     """Read what `encode_service` wrote."""
-    message = _checked(pb.ServiceRecord.FromString(value), "service")
+    message = checked(pb.ServiceRecord.FromString(value), "service")
     spec = from_proto(ServiceSpec, message.spec)
     templates = {
         stored.version: Template(
@@ -225,7 +223,7 @@ def _encode_task(task: Task) -> bytes:
 
 def decode_placements(node: NodeId, value: bytes, now: Now) -> list[Task]:
     """Read what `encode_placements` wrote; observed states are as of that writing."""
-    message = _checked(pb.PlacementsRecord.FromString(value), "placements")
+    message = checked(pb.PlacementsRecord.FromString(value), "placements")
     return [
         _decode_task(node, ServiceId(group.service_id), placed, now)
         for group in message.services
@@ -286,7 +284,7 @@ def encode_history(service: ServiceState, shard: int) -> bytes:
 
 def decode_history(service: ServiceId, value: bytes) -> list[FinishedTask]:
     """Read what `encode_history` wrote."""
-    message = _checked(pb.HistoryRecord.FromString(value), "history")
+    message = checked(pb.HistoryRecord.FromString(value), "history")
     return [
         FinishedTask(
             id=task_id(service, entry.slot, NodeId(entry.home) or None, entry.attempt),
@@ -309,13 +307,3 @@ def decode_history(service: ServiceId, value: bytes) -> list[FinishedTask]:
         )
         for entry in message.tasks
     ]
-
-
-def _checked(message: M, what: str) -> M:
-    schema = message.schema  # type: ignore[attr-defined]  # every record of ours has it
-    if not SCHEMA - 1 <= schema <= SCHEMA:
-        raise InternalError(
-            f"a {what} record has schema {schema}, but this scheduler reads {SCHEMA - 1} and "
-            f"{SCHEMA}: run the version of Berth that wrote it, or a newer one"
-        )
-    return message

@@ -17,14 +17,16 @@ from berth.v1 import control_pb2, control_pb2_grpc, streams_pb2, types_pb2
 from berth.wire.channel import bind, make_server
 from berth.wire.convert import from_proto, to_proto
 from berth.wire.status import BerthErrorInterceptor
+from tests.fakes.control_files import FakeFiles
 
 _add_servicer: Any = control_pb2_grpc.add_ControlServicer_to_server  # Generated, and untyped.
 
 
-class FakeControl(control_pb2_grpc.ControlServicer):
+class FakeControl(FakeFiles, control_pb2_grpc.ControlServicer):
     """A cluster of two nodes. `refusals` are raised, one per call, before anything is done."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.services: dict[str, control_pb2.Service] = {}
         self.tasks: list[control_pb2.Task] = []
         self.nodes: dict[str, control_pb2.NodeView] = {}

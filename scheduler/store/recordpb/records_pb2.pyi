@@ -173,3 +173,36 @@ class ClusterRecord(_message.Message):
     version: int
     created_at: float
     def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., settings: _Optional[_Union[_types_pb2.ClusterSettings, _Mapping]] = ..., version: _Optional[int] = ..., created_at: _Optional[float] = ...) -> None: ...
+
+class FileRecord(_message.Message):
+    __slots__ = ("schema", "id", "kind", "name", "labels", "template_driver", "version", "created_at", "updated_at", "size_bytes", "sealed")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATE_DRIVER_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SEALED_FIELD_NUMBER: _ClassVar[int]
+    schema: int
+    id: str
+    kind: str
+    name: str
+    labels: _containers.ScalarMap[str, str]
+    template_driver: str
+    version: int
+    created_at: float
+    updated_at: float
+    size_bytes: int
+    sealed: bytes
+    def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., template_driver: _Optional[str] = ..., version: _Optional[int] = ..., created_at: _Optional[float] = ..., updated_at: _Optional[float] = ..., size_bytes: _Optional[int] = ..., sealed: _Optional[bytes] = ...) -> None: ...

@@ -37,7 +37,15 @@ def test_a_wrong_value_is_named_with_what_to_write(
 
 
 def test_the_short_words_of_every_command_fit_a_terminal(berth: Line) -> None:
-    for group in ((), ("service",), ("node",), ("cluster",), ("certificate",)):
+    for group in (
+        (),
+        ("service",),
+        ("node",),
+        ("config",),
+        ("secret",),
+        ("cluster",),
+        ("certificate",),
+    ):
         answer = berth(*group, "--help")
         listed = answer.out.partition("Commands:")[2]
         assert listed.strip()

@@ -15,6 +15,7 @@ from berth.model.service import (
     DnsConfig,
     EndpointSpec,
     FailureAction,
+    FileReference,
     GpuRequest,
     HealthCheck,
     LogDriver,
@@ -34,14 +35,13 @@ from berth.model.service import (
     UpdateOrder,
     UpdatePolicy,
 )
+from cli.env_values import read_env_file, with_own_value
 from cli.flags import Scope, SwitchCommand, click_options
 from cli.spec_flags import (
     FLAGS,
     given_flags,
-    read_env_file,
     spec_from_flags,
     updated_spec,
-    with_own_value,
 )
 from scheduler.control.validate import validate_spec
 
@@ -96,6 +96,8 @@ FULL = ServiceSpec(
             privileged=True,
             gpus=(GpuRequest(count=2),),
             shm_size_bytes=64 * 1024 * 1024,
+            configs=(FileReference("", "conf", "conf", "0", "0"),),
+            secrets=(FileReference("", "pw", "/pw", "7", "0", 0o400),),
         ),
         limits=Limits(500_000_000, 512 * 1024 * 1024, 100),
         reservation=Reservation(250_000_000, 256 * 1024 * 1024, {"ssd": 1}),
@@ -129,7 +131,7 @@ FULL_FLAGS = """
 --constraint node.labels.zone==a --constraint node.role!=manager
 --placement-pref spread=node.labels.zone --replicas-max-per-node 2 --strategy binpack
 --log-driver json-file --log-opt max-size=1m --network host --endpoint-mode vip
--p 8080:80 --publish 53:53/udp
+-p 8080:80 --publish 53:53/udp --config conf --secret source=pw,target=/pw,uid=7,mode=0400
 --update-parallelism 2 --update-delay 1s --update-monitor 9s --update-failure-action rollback
 --update-max-failure-ratio .2 --update-order stop-first
 --rollback-parallelism 0 --rollback-delay 500ms --rollback-monitor 1s

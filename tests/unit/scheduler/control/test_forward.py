@@ -70,7 +70,8 @@ def test_every_call_of_the_proto_is_answered_and_sorted_into_reads_and_changes()
     assert methods <= set(dir(ControlService))
     assert methods >= READS
     changes = {"CreateService", "UpdateService", "RemoveService", "UpdateNode", "RemoveNode"}
-    assert methods - READS == changes | {"UpdateCluster"}
+    files = {"CreateFile", "UpdateFile", "RemoveFile"}
+    assert methods - READS == changes | files | {"UpdateCluster"}
 
 
 def test_a_scheduler_that_does_not_lead_passes_calls_and_refusals_on():

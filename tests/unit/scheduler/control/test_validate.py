@@ -213,8 +213,8 @@ RULES = [
     (container(gpus=(GpuRequest(),)), f"{C}.gpus[0]", "asks for no GPU"),
     (container(gpus=(GpuRequest(count=-2),)), f"{C}.gpus[0].count", "-1 = all"),
     (container(gpus=(GpuRequest(count=1, device_ids=("0",)),)), f"{C}.gpus[0]", "both given"),
-    (container(configs=(FileReference("i", "n"),)), f"{C}.configs", "cannot be delivered yet"),
-    (container(secrets=(FileReference("i", "n"),)), f"{C}.secrets", "cannot be delivered yet"),
+    (container(configs=(FileReference("i", "n", mode=-1),)), f"{C}.configs[0].mode", "not within"),
+    (container(secrets=(FileReference(),)), f"{C}.secrets[0]", "names no secret"),
     # resources
     (task(limits=Limits(nano_cpus=999_999)), "task.limits.nano_cpus", "below 0.001"),
     (task(limits=Limits(memory_bytes=4194303)), "task.limits.memory_bytes", "below 4 MiB"),
