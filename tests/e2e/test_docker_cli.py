@@ -186,7 +186,7 @@ def test_failures_are_told_and_exit_codes_tell_them(
         (("service", "logs", "nosuch"), "nosuch"),
         (("service", "scale", "nosuch=2"), "nosuch"),
         (("service", "rollback", "-d", "web"), "previous"),
-        (("config", "create", "c1", "-"), "configs"),
+        (("config", "inspect", "nosuch"), "nosuch"),
         (("run", "--rm", "busybox"), "docker service create"),
     ):
         refused = cli(*argv, check=False, stdin="x")

@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from berth.errors import InvalidRequestError
-from berth.model.template import TemplateValues, check_template, expand_template
+from berth.model.template import (
+    TemplateValues,
+    check_payload_template,
+    check_template,
+    expand_payload,
+    expand_template,
+)
 
 VALUES = TemplateValues(
     service_id="svc1",
@@ -81,6 +87,31 @@ def test_what_cannot_be_filled_in_is_refused_by_name(text, named):
     assert named in str(refusal.value)
     with pytest.raises(InvalidRequestError):
         expand_template(text, VALUES)
+
+
+@pytest.mark.parametrize(
+    ("payload", "expanded"),
+    [
+        pytest.param(b"a {{.Service.Name}} b", b"a web b", id="a field"),
+        pytest.param(b'{{ env `HOME` }}|{{secret "pw"}}', b"env HOME|secret pw", id="functions"),
+        pytest.param(b"{{- config `c` -}} x", b"config cx", id="trimmed"),
+        pytest.param("ü {{`{{`}}".encode(), "ü {{".encode(), id="other text"),
+    ],
+)
+def test_payloads_have_functions_too(payload, expanded):
+    functions = {
+        name: lambda argument, name=name: f"{name} {argument}"
+        for name in ("env", "secret", "config")
+    }
+    check_payload_template(payload)
+    values = TemplateValues(service_name="web", functions=functions)
+    assert expand_payload(payload, values) == expanded
+
+
+@pytest.mark.parametrize("payload", [b"\xff", b"{{if .A}}", b"{{env HOME}}", b"{{secret `a`"])
+def test_payloads_that_cannot_be_filled_in_are_refused(payload):
+    with pytest.raises(InvalidRequestError):
+        check_payload_template(payload)
 
 
 def test_values_are_not_read_as_templates():
