@@ -50,6 +50,11 @@ CONTROL_CALLS: Final[Mapping[str, UserRole]] = {
     "UpdateCluster": _ADMIN,
     "ResolveImage": _DEPLOY,  # It lets the scheduler speak to whatever host a name means.
     "ServiceLogs": _VIEW,
+    "CreateFile": _DEPLOY,
+    "UpdateFile": _DEPLOY,
+    "RemoveFile": _DEPLOY,
+    "GetFile": _VIEW,
+    "ListFiles": _VIEW,
 }
 
 DOCKER_ROUTES: Final[Mapping[str, UserRole]] = {
