@@ -40,6 +40,7 @@ from nodeagent.core.messages import (
     EventsMissed,
     LinkLost,
     ListContainers,
+    PurgeContainers,
     ReportTask,
     Restored,
     SaveJournal,
@@ -192,6 +193,8 @@ class Agent:
                 self._group.create_task(self._list(call_id), name="list")
             case CancelCall(_, call_id):
                 self._calls.cancel(call_id)
+            case PurgeContainers(task_ids):
+                self._sweeper.purge(task_ids)
             case ServeLogs(request):
                 if request.cancel:
                     self._logs.cancel(request.request_id)

@@ -3,12 +3,15 @@
 Duty: list, plan (nodeagent.core.sweep), remove; a failure waits for the next round.
 """
 
-from collections.abc import Callable
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
 
 import structlog
 
 from berth.clock import Clock
 from berth.entropy import Entropy
+from berth.model.ids import TaskId
 from nodeagent.core.state import AgentState, Lane
 from nodeagent.core.sweep import plan_sweep
 from nodeagent.observer import AgentObserver
@@ -17,6 +20,8 @@ from nodeagent.runtime.port import ContainerRuntime, RuntimeCallError
 log = structlog.get_logger(__name__)
 
 SWEEP_PERIOD_S = 120.0
+PURGE_DELAY_S = 1.0
+"""What is to be purged within this time is purged together."""
 
 
 class Sweeper:
@@ -33,11 +38,22 @@ class Sweeper:
         self._clock = clock
         self._entropy = entropy
         self._observer = observer
+        self._unwanted: set[TaskId] = set()
+        self._is_purge_due = asyncio.Event()
+
+    def purge(self, task_ids: Iterable[TaskId]) -> None:
+        """Remove what is left of these ended tasks soon; what cannot be removed waits its age."""
+        self._unwanted.update(task_ids)
+        self._is_purge_due.set()
 
     async def run(self, state: Callable[[], AgentState]) -> None:
         """Sweep each period; not before a leader has confirmed what the journal says."""
         while True:
-            await self._clock.sleep(SWEEP_PERIOD_S * self._entropy.uniform(0.5, 1.0))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP_PERIOD_S * self._entropy.uniform(0.5, 1.0)):
+                    await self._is_purge_due.wait()
+                await self._clock.sleep(PURGE_DELAY_S)
+            self._is_purge_due.clear()
             if not state().is_synced:
                 continue
             try:
@@ -47,10 +63,12 @@ class Sweeper:
 
     async def sweep(self, state: AgentState) -> None:
         """Sweep once."""
+        unwanted, self._unwanted = self._unwanted, set()
         containers = await self._runtime.list_containers()
         plan = plan_sweep(
             containers,
             in_progress={task.id for task in state.tasks.values() if not task.observed.is_terminal},
+            unwanted=unwanted,
             disk=await self._runtime.disk_use(),
             settings=state.settings,
             wall=self._clock.timestamp(),

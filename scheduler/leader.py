@@ -215,11 +215,13 @@ class Leader:
         """Hand a turn's changes to the store, and what rests on them to the delivery."""
         state = self.state
         unsaved, untold, forgotten = state.take_changes()
+        purged = state.take_purged()
         waiters, self._waiters = self._waiters, []
         joining = self.desk.take_joining()
-        if not (unsaved or untold or forgotten or waiters or joining):
+        if not (unsaved or untold or forgotten or purged or waiters or joining):
             return
         deliveries = self._prepare(untold, forgotten, joining)
+        deliveries += [self._purge(node, task_ids) for node, task_ids in sorted(purged.items())]
         if unsaved or self._last_commit is None:
             self._last_commit = self._store.commit_nowait(encode_changes(state, unsaved))
             self._last_commit.add_done_callback(_mark_retrieved)
@@ -281,6 +283,14 @@ class Leader:
         def deliver(revision: Revision) -> None:
             session.outbox.put(revision, assignments, templates, gone, complete=complete)
             self._observer.assignments_sent(len(assignments))
+
+        return deliver
+
+    def _purge(self, node: NodeId, task_ids: list[TaskId]) -> Callable[[Revision], None]:
+        def deliver(revision: Revision) -> None:
+            session = self.sessions.get(node)
+            if session is not None:  # Else the agent's own sweep gets them when they are old.
+                session.outbox.purge(revision, [str(task_id) for task_id in task_ids])
 
         return deliver
 

@@ -121,18 +121,20 @@ class Welcome(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., cluster_id: _Optional[str] = ..., settings: _Optional[_Union[_types_pb2.ClusterSettings, _Mapping]] = ..., schedulers: _Optional[_Iterable[str]] = ..., node_name: _Optional[str] = ..., node_labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Assignments(_message.Message):
-    __slots__ = ("complete", "sequence", "templates", "tasks", "forgotten")
+    __slots__ = ("complete", "sequence", "templates", "tasks", "forgotten", "purged")
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     TEMPLATES_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
     FORGOTTEN_FIELD_NUMBER: _ClassVar[int]
+    PURGED_FIELD_NUMBER: _ClassVar[int]
     complete: bool
     sequence: int
     templates: _containers.RepeatedCompositeFieldContainer[_types_pb2.TaskTemplate]
     tasks: _containers.RepeatedCompositeFieldContainer[_types_pb2.TaskAssignment]
     forgotten: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, complete: _Optional[bool] = ..., sequence: _Optional[int] = ..., templates: _Optional[_Iterable[_Union[_types_pb2.TaskTemplate, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[_types_pb2.TaskAssignment, _Mapping]]] = ..., forgotten: _Optional[_Iterable[str]] = ...) -> None: ...
+    purged: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, complete: _Optional[bool] = ..., sequence: _Optional[int] = ..., templates: _Optional[_Iterable[_Union[_types_pb2.TaskTemplate, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[_types_pb2.TaskAssignment, _Mapping]]] = ..., forgotten: _Optional[_Iterable[str]] = ..., purged: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Refused(_message.Message):
     __slots__ = ("reason", "leader_address", "retry_after_s")

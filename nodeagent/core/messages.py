@@ -100,6 +100,7 @@ class Assigned:
     templates: tuple[TaskTemplate, ...] = ()
     tasks: tuple[TaskAssignment, ...] = ()
     forgotten: tuple[TaskId, ...] = ()
+    purged: tuple[TaskId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +355,13 @@ class ServeLogs:
     request: LogsRequested
 
 
+@dataclass(frozen=True, slots=True)
+class PurgeContainers:
+    """Remove what is left of tasks that ended long ago."""
+
+    task_ids: tuple[TaskId, ...]
+
+
 CallEffect: TypeAlias = (
     PullImage
     | CreateContainer
@@ -363,5 +371,12 @@ CallEffect: TypeAlias = (
     | InspectContainer
 )
 Effect: TypeAlias = (
-    CallEffect | CancelCall | ListContainers | ReportTask | SaveJournal | DropSession | ServeLogs
+    CallEffect
+    | CancelCall
+    | ListContainers
+    | ReportTask
+    | SaveJournal
+    | DropSession
+    | ServeLogs
+    | PurgeContainers
 )

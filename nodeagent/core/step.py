@@ -37,6 +37,7 @@ from nodeagent.core.messages import (
     ListContainers,
     LogsRequested,
     PullAdvanced,
+    PurgeContainers,
     ReportTask,
     Restored,
     SaveJournal,
@@ -134,6 +135,8 @@ def _hear(state: AgentState, event: SchedulerSpoke, now: Instant) -> list[Effect
         case Assigned():
             apply_assigned(state, said, _gate(state, now), now)
             effects.append(SaveJournal(is_urgent=True))
+            if said.purged:
+                effects.append(PurgeContainers(said.purged))
         case SettingsChanged(settings):
             state.settings = _sound(settings)
             effects.append(SaveJournal(is_urgent=False))

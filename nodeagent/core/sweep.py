@@ -33,6 +33,7 @@ def plan_sweep(
     containers: Sequence[SeenContainer],
     *,
     in_progress: Collection[TaskId],
+    unwanted: Collection[TaskId] = (),
     disk: DiskUse | None,
     settings: ClusterSettings,
     wall: Timestamp,
@@ -42,6 +43,7 @@ def plan_sweep(
     Args:
         containers: all of this node's containers.
         in_progress: tasks that have not ended; theirs are never touched.
+        unwanted: ended tasks of which the leader says that nobody can ask for them any more.
         disk: space where images live; None when the runtime did not say.
         settings: the cluster's ages, history limit and percentage.
         wall: the time by the clock that stamped the containers.
@@ -59,7 +61,8 @@ def plan_sweep(
         slot = (container.labels.get("berth.service", ""), container.labels.get("berth.slot", ""))
         kept_per_slot[slot] = kept = kept_per_slot.get(slot, 0) + 1
         is_old = wall - container.finished_at > settings.dead_container_age_s
-        if is_low or is_old or kept > max(settings.task_history_limit, 1):
+        is_unwanted = container.task_id in unwanted
+        if is_low or is_old or is_unwanted or kept > max(settings.task_history_limit, 1):
             doomed.append(container)
     return SweepPlan(
         containers=tuple(doomed),

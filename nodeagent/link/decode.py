@@ -47,6 +47,7 @@ def _said(message: pb.SchedulerMessage) -> Said | None:
                 templates=tuple(from_proto(TaskTemplate, item) for item in assigned.templates),
                 tasks=tuple(from_proto(TaskAssignment, item) for item in assigned.tasks),
                 forgotten=tuple(TaskId(task_id) for task_id in assigned.forgotten),
+                purged=tuple(TaskId(task_id) for task_id in assigned.purged),
             )
         case "settings":
             return SettingsChanged(from_proto(ClusterSettings, message.settings))

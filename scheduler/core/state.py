@@ -13,9 +13,8 @@ Invariants (scheduler.core.invariants): a task is in `tasks`, in its slot, and, 
 ended.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from berth.model.files import FileKey
 from berth.model.ids import NodeId, ServiceId, TaskId, task_id
 from berth.model.instant import NEVER, Instant, Timestamp, after
 from berth.model.node import Node
@@ -34,22 +33,7 @@ from scheduler.core.service_state import (
     history_shard,
     slot_of,
 )
-
-
-@dataclass(slots=True)
-class Unsaved:
-    """Which documents differ from the store."""
-
-    services: dict[ServiceId, None] = field(default_factory=dict)
-    history: dict[tuple[ServiceId, int], None] = field(default_factory=dict)
-    nodes: dict[NodeId, None] = field(default_factory=dict)
-    placements: dict[NodeId, None] = field(default_factory=dict)
-    cluster: bool = False
-    files: dict[FileKey, None] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        documents = (self.services, self.history, self.nodes, self.placements, self.files)
-        return self.cluster or any(documents)
+from scheduler.core.unsaved import Unsaved
 
 
 class LeaderState:
@@ -73,6 +57,8 @@ class LeaderState:
         self.unsaved = Unsaved()
         self.untold: dict[NodeId, dict[TaskId, Task]] = {}
         self.forgotten: dict[NodeId, list[TaskId]] = {}
+        self.purged: dict[NodeId, list[TaskId]] = {}
+        """Ended tasks that left the history with their slot: their containers serve nobody."""
         self.waiting_services: dict[ServiceId, None] = {}
         self.newly_waiting: dict[ServiceId, None] = {}
         self.relief_tried = -1
@@ -140,6 +126,9 @@ class LeaderState:
         if finished:
             self.unsaved.history[service.record.id, history_shard(slot)] = None
             self._raise_floor(service, finished[-1].attempt)
+            for entry in finished:
+                if entry.node_id is not None:
+                    self.purged.setdefault(entry.node_id, []).append(entry.id)
         service.slots.pop(slot, None)
         service.begun.discard(slot)
         service.failed.discard(slot)
@@ -385,6 +374,11 @@ class LeaderState:
         self.unsaved.placements[node] = None
 
     # -- what leaves ------------------------------------------------------------------------------
+
+    def take_purged(self) -> dict[NodeId, list[TaskId]]:
+        """Hand over which ended tasks' containers may go, and begin anew."""
+        purged, self.purged = self.purged, {}
+        return purged
 
     def take_changes(
         self,

@@ -24,6 +24,7 @@ class Outbox:
         self._tasks: dict[str, types_pb2.TaskAssignment] = {}
         self._templates: dict[tuple[str, int], types_pb2.TaskTemplate] = {}
         self._forgotten: dict[str, None] = {}
+        self._purged: list[str] = []
         self._is_complete = False
         self._has_assignments = False
         self._sequence = 0
@@ -52,6 +53,13 @@ class Outbox:
         for task_id in forgotten:
             self._tasks.pop(task_id, None)
             self._forgotten[task_id] = None
+        self._revision = max(self._revision, revision)
+        self._has_assignments = True
+        self._ready.set()
+
+    def purge(self, revision: Revision, task_ids: list[str]) -> None:
+        """Have the containers of ended tasks removed."""
+        self._purged += task_ids
         self._revision = max(self._revision, revision)
         self._has_assignments = True
         self._ready.set()
@@ -89,11 +97,13 @@ class Outbox:
                         templates=self._templates.values(),
                         tasks=self._tasks.values(),
                         forgotten=self._forgotten,
+                        purged=self._purged,
                     ),
                 )
             )
             self._tasks.clear()
             self._templates.clear()
             self._forgotten.clear()
+            self._purged.clear()
             self._is_complete = self._has_assignments = False
         return messages

@@ -21,7 +21,8 @@ from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.now import Now
 from scheduler.core.service_record import ServiceRecord, Template, UpdateState, UpdateStatus
 from scheduler.core.service_state import ServiceState, history_shard
-from scheduler.core.state import LeaderState, Unsaved
+from scheduler.core.state import LeaderState
+from scheduler.core.unsaved import Unsaved
 from scheduler.store import keys
 from scheduler.store.file_records import encode_file
 from scheduler.store.port import Change, Delete, Put

@@ -41,8 +41,13 @@ def test_a_service_is_created_listed_scaled_and_removed(
     assert kept.slot == 1, "scaling down keeps the lowest slot where nodes are equally loaded"
     cluster.wait_until("one container runs", lambda: len(cluster.containers("web")) == 1)
 
+    cluster.berth("service", "update", "--env-add=A=1", "web")
+    ended = len(cluster.containers("web", running_only=False)) - 1
+    assert ended >= 1, "what was replaced is kept for its logs"
     assert cluster.berth("service", "rm", "web").stdout == "web\n"
-    cluster.wait_until("no container runs", lambda: not cluster.containers("web"))
+    cluster.wait_until(
+        "no container is left", lambda: not cluster.containers("web", running_only=False)
+    )
     assert rows(cluster, "service", "ls") == []
     gone = cluster.berth("service", "inspect", "web", check=False)
     assert gone.exit_code == 1

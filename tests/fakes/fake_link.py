@@ -114,6 +114,7 @@ class FakeLink:
         *tasks: TaskAssignment,
         templates: tuple[TaskTemplate, ...] = (),
         forgotten: tuple[str, ...] = (),
+        purged: tuple[str, ...] = (),
         is_complete: bool = False,
         epoch: int | None = None,
     ) -> None:
@@ -124,6 +125,7 @@ class FakeLink:
             templates=[to_proto(template) for template in templates],
             tasks=[to_proto(task) for task in tasks],
             forgotten=forgotten,
+            purged=purged,
         )
         self.stream.say(
             pb.SchedulerMessage(

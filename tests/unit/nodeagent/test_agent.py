@@ -128,6 +128,9 @@ async def test_shutdown_stops_and_keeps_the_container_and_remove_removes_it():
         bench.link.assign(forgotten=("task1", "task2"))
         await bench.clock.sleep(1)
         assert [c.task.task_id for c in bench.host.containers.values()] == ["task1"]
+        bench.link.assign(purged=("task1",))
+        await bench.clock.sleep(2)
+        assert not bench.host.containers
 
 
 @virtually

@@ -5,9 +5,9 @@ import itertools
 
 import pytest
 
-from berth.model.ids import NodeId
+from berth.model.ids import NodeId, TaskId
 from nodeagent.observer import NoAgentObserver
-from nodeagent.sweeper import Sweeper
+from nodeagent.sweeper import PURGE_DELAY_S, Sweeper
 from tests.fakes.fake_engine_host import FakeEngineHost
 from tests.fakes.fake_runtime import FakeRuntime
 from tests.fakes.virtual_time import VirtualClock, run_virtually
@@ -68,6 +68,27 @@ def test_a_node_is_swept_every_two_minutes_or_sooner(is_high, period_s):
 
 def test_what_no_leader_has_confirmed_is_not_swept():
     assert run_virtually(gaps_between_sweeps(is_high=True, is_synced=False)) == []
+
+
+def test_what_is_purged_goes_within_moments_and_what_comes_together_goes_together():
+    async def scenario():
+        clock = VirtualClock()
+        sweeps = NotedSweeps(clock)
+        state = a_state()
+        state.is_synced = True
+        runtime = FakeRuntime(FakeEngineHost(clock), node_id=NodeId("n1"))
+        sweeper = Sweeper(runtime, clock, Extreme(is_high=True), sweeps)
+        running = asyncio.ensure_future(sweeper.run(lambda: state))
+        await clock.sleep(10)
+        sweeper.purge([TaskId("a")])
+        await clock.sleep(0.5)
+        sweeper.purge([TaskId("b")])
+        await clock.sleep(60)
+        running.cancel()
+        await asyncio.wait({running})
+        return [at - sweeps.times[0] for at in sweeps.times[1:]]
+
+    assert run_virtually(scenario()) == pytest.approx([10 + PURGE_DELAY_S], abs=0.1)
 
 
 def test_a_sweep_that_failed_is_made_up_for_in_the_next_round():

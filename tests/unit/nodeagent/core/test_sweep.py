@@ -22,10 +22,11 @@ def a_container(name, state=ContainerState.EXITED, age_s=0.0, slot="1"):
     return SeenContainer(f"c-{name}", TaskId(name), state, finished_at=WALL - age_s, labels=labels)
 
 
-def swept(*containers, in_progress=(), disk=ROOMY):
+def swept(*containers, in_progress=(), unwanted=(), disk=ROOMY):
     plan = plan_sweep(
         containers,
         in_progress={TaskId(name) for name in in_progress},
+        unwanted={TaskId(name) for name in unwanted},
         disk=disk,
         settings=SETTINGS,
         wall=WALL,
@@ -61,6 +62,11 @@ def swept(*containers, in_progress=(), disk=ROOMY):
 )
 def test_which_containers_go(containers, disk, gone):
     assert swept(*containers, disk=disk)[0] == gone
+
+
+def test_what_nobody_can_ask_for_goes_at_once_unless_it_is_in_use():
+    containers = [a_container("a", age_s=1), a_container("b"), a_container("c")]
+    assert swept(*containers, unwanted=["a", "b", "x"], in_progress=["b"])[0] == ["a"]
 
 
 def test_a_task_in_progress_keeps_its_dead_container_to_restart_it():

@@ -244,8 +244,10 @@ def test_a_closed_slot_is_forgotten_but_its_attempts_are_never_used_again(memory
     assert service.in_phase("young") == set()
     assert service.next_attempt(1) == service.next_attempt(99) == 2
     memory.state.take_changes()
+    assert memory.state.take_purged() == {N1: [task.id]}, "its container may go"
     memory.state.close_slot(memory.service, 1)
     assert not memory.state.unsaved
+    assert memory.state.take_purged() == {}
 
 
 def test_a_removed_service_takes_its_history_along(memory: Memory) -> None:

@@ -57,6 +57,14 @@ def test_of_several_wishes_for_a_task_the_newest_is_sent(outbox: Outbox) -> None
     assert tasks_of(taken(outbox)) == {"a": 512, "b": 512}
 
 
+def test_what_is_purged_is_told_once(outbox: Outbox) -> None:
+    outbox.purge(Revision(7), ["a"])
+    outbox.purge(Revision(8), ["b"])
+    (message,) = outbox.take()
+    assert (message.revision, list(message.assignments.purged)) == (8, ["a", "b"])
+    assert outbox.take() == []
+
+
 def test_a_task_that_is_forgotten_before_it_was_sent_is_not_sent(outbox: Outbox) -> None:
     put(outbox, "a:512 b:512")
     put(outbox, "", "a")
