@@ -73,6 +73,8 @@ class Node:
     down_since: Timestamp | None = None
     lost_at: tuple[Timestamp, ...] = ()
     """When it was lost lately, newest last: a node that flaps gets no new work for a while."""
+    certified_as: str = ""
+    """The name in the certificate that its agent joined with; no other may speak for the node."""
 
     @property
     def labels(self) -> Mapping[str, str]:

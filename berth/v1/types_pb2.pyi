@@ -543,7 +543,7 @@ class NodeDescription(_message.Message):
     def __init__(self, hostname: _Optional[str] = ..., address: _Optional[str] = ..., platform: _Optional[_Union[Platform, _Mapping]] = ..., resources: _Optional[_Union[NodeResources, _Mapping]] = ..., engine_version: _Optional[str] = ..., engine_labels: _Optional[_Mapping[str, str]] = ..., volume_plugins: _Optional[_Iterable[str]] = ..., network_plugins: _Optional[_Iterable[str]] = ..., log_plugins: _Optional[_Iterable[str]] = ..., agent_version: _Optional[str] = ..., agent_labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Node(_message.Message):
-    __slots__ = ("id", "spec", "description", "state", "message", "version", "created_at", "updated_at", "down_since", "lost_at")
+    __slots__ = ("id", "spec", "description", "state", "message", "version", "created_at", "updated_at", "down_since", "lost_at", "certified_as")
     ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
@@ -554,6 +554,7 @@ class Node(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
     DOWN_SINCE_FIELD_NUMBER: _ClassVar[int]
     LOST_AT_FIELD_NUMBER: _ClassVar[int]
+    CERTIFIED_AS_FIELD_NUMBER: _ClassVar[int]
     id: str
     spec: NodeSpec
     description: NodeDescription
@@ -564,7 +565,8 @@ class Node(_message.Message):
     updated_at: float
     down_since: float
     lost_at: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[NodeSpec, _Mapping]] = ..., description: _Optional[_Union[NodeDescription, _Mapping]] = ..., state: _Optional[str] = ..., message: _Optional[str] = ..., version: _Optional[int] = ..., created_at: _Optional[float] = ..., updated_at: _Optional[float] = ..., down_since: _Optional[float] = ..., lost_at: _Optional[_Iterable[float]] = ...) -> None: ...
+    certified_as: str
+    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[NodeSpec, _Mapping]] = ..., description: _Optional[_Union[NodeDescription, _Mapping]] = ..., state: _Optional[str] = ..., message: _Optional[str] = ..., version: _Optional[int] = ..., created_at: _Optional[float] = ..., updated_at: _Optional[float] = ..., down_since: _Optional[float] = ..., lost_at: _Optional[_Iterable[float]] = ..., certified_as: _Optional[str] = ...) -> None: ...
 
 class BoundPort(_message.Message):
     __slots__ = ("protocol", "target_port", "published_port")

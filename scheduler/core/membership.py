@@ -27,6 +27,8 @@ class Joined:
     boot_id: str
     description: NodeDescription
     statuses: tuple[TaskStatus, ...]
+    certified_as: str = ""
+    """The name in the agent's certificate, "" without TLS."""
 
 
 def join(state: LeaderState, hello: Joined, now: Now) -> None:
@@ -45,10 +47,15 @@ def join(state: LeaderState, hello: Joined, now: Now) -> None:
             state=NodeState.READY,
             created_at=now.timestamp,
             updated_at=now.timestamp,
+            certified_as=hello.certified_as,
         )
     else:
         node = replace(
-            known, state=NodeState.READY, down_since=None, message="", lost_at=known.lost_at
+            known,
+            state=NodeState.READY,
+            down_since=None,
+            message="",
+            certified_as=known.certified_as or hello.certified_as,
         )
         if node.description != hello.description:
             node = replace(node, description=hello.description)

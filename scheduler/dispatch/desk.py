@@ -13,7 +13,7 @@ import structlog
 
 from berth.clock import Clock
 from berth.entropy import Entropy
-from berth.errors import InternalError, NotLeaderError, StaleEpochError
+from berth.errors import InternalError, NotLeaderError, PermissionDeniedError, StaleEpochError
 from berth.model.ids import Epoch, NodeId, SessionId
 from berth.model.instant import Instant
 from berth.model.node import NodeDescription
@@ -86,12 +86,17 @@ class AgentDesk:
         self._told_period_s = 0.0
         self._closed: NotLeaderError | None = None
 
-    def join(self, message: dispatcher_pb2.AgentMessage) -> AgentSession:
+    def join(self, message: dispatcher_pb2.AgentMessage, *, certified_as: str = "") -> AgentSession:
         """Begin the session of the agent that sent this Hello.
 
         The complete assignment set follows by the outbox once everything in it is durable.
 
+        Args:
+            message: the Hello.
+            certified_as: the name in the agent's certificate, "" without TLS.
+
         Raises:
+            PermissionDeniedError: the node belongs to the bearer of another certificate.
             StaleEpochError: the agent has obeyed a newer leader than us: stop leading.
             NotLeaderError: leadership has ended.
             InternalError: the message is not a Hello.
@@ -111,6 +116,7 @@ class AgentDesk:
                 "schedulers"
             )
         node = NodeId(message.node_id)
+        self._check_bearer(node, certified_as)
         self._supersede(node)
         session_id = SessionId(self._entropy.new_id())
         session = AgentSession(session_id, node, hello.boot_id, Outbox(node, self._epoch))
@@ -124,6 +130,7 @@ class AgentDesk:
             hello.boot_id,
             from_proto(NodeDescription, hello.description),
             statuses,
+            certified_as,
         )
         was_known = node in self._state.nodes
         membership.join(self._state, joined, now)
@@ -139,6 +146,17 @@ class AgentDesk:
         self._tell_period_if_changed()
         self._wake()
         return session
+
+    def _check_bearer(self, node: NodeId, certified_as: str) -> None:
+        """Let nobody take over a node, and the secrets of its tasks, with another's certificate."""
+        known = self._state.nodes.get(node)
+        if known is None or not certified_as or known.certified_as in ("", certified_as):
+            return
+        raise PermissionDeniedError(
+            f'node {node} joined with the certificate of "{known.certified_as}", this one is of '
+            f'"{certified_as}": use the right certificate, give this agent a fresh state '
+            "directory, or remove the node from the cluster first"
+        )
 
     def _supersede(self, node: NodeId) -> None:
         old = self.sessions.pop(node, None)

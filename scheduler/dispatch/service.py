@@ -30,16 +30,17 @@ class DispatcherService(dispatcher_pb2_grpc.DispatcherServicer):
         self, request_iterator: object, context: _Context
     ) -> None:
         """Run one agent's session until either side ends it."""
-        stream = _GrpcStream(context)
-        await serve_agent(self._source, self._clock, stream, distrust=self._distrust(context))
-
-    def _distrust(self, context: _Context) -> str | None:
-        if not self._requires_tls:
-            return None
-        peer = peer_identity(context)
-        if peer is None or peer.role is not Role.AGENT:
-            return "this certificate is not an agent's; issue one with the role agent"
-        return None
+        peer = peer_identity(context) if self._requires_tls else None
+        distrust = None
+        if self._requires_tls and (peer is None or peer.role is not Role.AGENT):
+            distrust = "this certificate is not an agent's; issue one with the role agent"
+        await serve_agent(
+            self._source,
+            self._clock,
+            _GrpcStream(context),
+            distrust=distrust,
+            certified_as=peer.name if peer is not None else "",
+        )
 
 
 class _GrpcStream:

@@ -59,7 +59,12 @@ class AgentStream(Protocol):
 
 
 async def serve_agent(
-    source: LeaderSource, clock: Clock, stream: AgentStream, *, distrust: str | None = None
+    source: LeaderSource,
+    clock: Clock,
+    stream: AgentStream,
+    *,
+    distrust: str | None = None,
+    certified_as: str = "",
 ) -> None:
     """Run one agent's session until either side ends it.
 
@@ -68,6 +73,7 @@ async def serve_agent(
         clock: for coalescing.
         stream: freshly opened; the caller closes it.
         distrust: why this peer must not be served, if it must not.
+        certified_as: the name in its certificate, "" without TLS.
 
     Raises:
         TimeoutError: the agent did not say hello in time.
@@ -81,7 +87,7 @@ async def serve_agent(
         return
     try:
         leader = source.require_local()
-        session = leader.desk.join(hello)
+        session = leader.desk.join(hello, certified_as=certified_as)
     except NotLeaderError as error:
         await stream.write(_refusal(error.message, error.leader_address, _RETRY_AFTER_S))
         return

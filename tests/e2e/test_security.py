@@ -50,13 +50,18 @@ def extra_agent(cluster: TestCluster, tls: TlsSettings, folder: Path) -> AgentPr
     )
 
 
-@pytest.mark.parametrize("kind", ["another authority", "client"])
+@pytest.mark.parametrize("kind", ["another authority", "client", "another node's"])
 def test_an_agent_without_a_certificate_for_agents_of_this_cluster_is_refused(
     cluster: TestCluster, tmp_path: Path, kind: str
 ) -> None:
     address = cluster.agents[0].host.address
     if kind == "client":
         tls = cluster.certificate(Role.CLIENT, "intruder", address)
+    elif kind == "another node's":
+        tls = cluster.certificate(Role.AGENT, "intruder", address)
+        victim = cluster.agents[0].state_dir / "node-id"
+        (tmp_path / "state").mkdir()
+        (tmp_path / "state" / "node-id").write_bytes(victim.read_bytes())
     else:
         theirs = stranger(tmp_path / "tls", Role.AGENT, "intruder", address)
         # It trusts our schedulers, so that it is they who refuse it.

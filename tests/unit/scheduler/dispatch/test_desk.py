@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from berth.entropy import SeededEntropy
-from berth.errors import InternalError, NotLeaderError, StaleEpochError
+from berth.errors import InternalError, NotLeaderError, PermissionDeniedError, StaleEpochError
 from berth.model.ids import ClusterId, Epoch, NodeId, ServiceId
 from berth.model.instant import Instant, Timestamp
 from berth.model.node import NodeState
@@ -84,13 +84,20 @@ class Office:
     def _wake(self) -> None:
         self.woken += 1
 
-    def join(self, node: str = "n1", *statuses: TaskStatus, highest_epoch: int = 0) -> AgentSession:
+    def join(
+        self,
+        node: str = "n1",
+        *statuses: TaskStatus,
+        highest_epoch: int = 0,
+        certified_as: str = "",
+    ) -> AgentSession:
         hello = pb.Hello(
             description=to_proto(a_description(node)),
             tasks=[to_proto(status) for status in statuses],
             highest_epoch=highest_epoch,
         )
-        return self.desk.join(pb.AgentMessage(node_id=node, hello=hello))
+        message = pb.AgentMessage(node_id=node, hello=hello)
+        return self.desk.join(message, certified_as=certified_as)
 
     def say(self, session: AgentSession, message: pb.AgentMessage) -> None:
         message.node_id = session.node
@@ -155,6 +162,25 @@ def test_who_is_refused(office: Office, message: pb.AgentMessage, words: str) ->
     with pytest.raises(InternalError, match=words):
         office.desk.join(message)
     assert (office.desk.sessions, office.state.nodes, office.superseded) == ({}, {}, [])
+
+
+def test_a_node_belongs_to_the_bearer_of_the_certificate_that_it_joined_with(
+    office: Office,
+) -> None:
+    office.join("n1", certified_as="alpha")
+    session = office.join("n1", certified_as="alpha")
+    with pytest.raises(PermissionDeniedError, match='certificate of "alpha", this one is of "b"'):
+        office.join("n1", certified_as="b")
+    assert office.desk.sessions == {"n1": session}
+    office.join("n2", certified_as="b")
+    assert office.state.nodes[NodeId("n1")].certified_as == "alpha"
+
+
+def test_a_node_that_joined_without_tls_belongs_to_its_first_certificate(office: Office) -> None:
+    office.join("n1")
+    office.join("n1", certified_as="alpha")
+    assert office.state.nodes[NodeId("n1")].certified_as == "alpha"
+    assert NodeId("n1") in office.state.unsaved.nodes
 
 
 @pytest.mark.parametrize(
