@@ -292,6 +292,7 @@ class LocalRunner:
         """End all programs in the order in which each needs the next; then tidy up."""
         self._end("agent")
         self._remove_containers()
+        shutil.rmtree(self._folders.task_files, ignore_errors=True)
         for kind in ("scheduler", "etcd", "engine"):
             self._end(kind)
         self._tidy_engine()

@@ -182,6 +182,7 @@ def plan_agents(
             f"--docker={docker_url}",
             f"--node-name={name}",
             f"--state-dir={folders.agent(name)}",
+            f"--files-dir={folders.task_files}",
             f"--advertise={HOST}",
             f"--http-listen={HOST}:{port}",
             f"--cpus={nano_cpus / _BILLION:g}",

@@ -10,6 +10,7 @@ process is written down by PID *and* start time, so a stranger that got its PID 
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -95,6 +96,12 @@ class Folders:
     def agent(self, name: str) -> Path:
         """State of one agent: its identity and its journal."""
         return self.work_dir / "agents" / name
+
+    @property
+    def task_files(self) -> Path:
+        """Configs and secrets of all nodes' tasks: in memory, so not below the work folder."""
+        digest = hashlib.sha256(str(self.work_dir.absolute()).encode()).hexdigest()
+        return Path("/dev/shm", f"berth-{digest[:12]}")  # noqa: S108 - the agent makes it its own
 
     @property
     def record(self) -> Path:

@@ -158,7 +158,7 @@ remove_all() {
         if getent passwd "$name" >/dev/null; then userdel "$name"; fi
     done
     if [ "$purge" -eq 1 ]; then
-        rm -rf /etc/berth /var/lib/berth-agent
+        rm -rf /etc/berth /var/lib/berth-agent /run/berth-files
         say "removed, with settings, certificates and the node's identity; containers run on"
     else
         say "removed; /etc/berth and /var/lib/berth-agent stay, containers run on"

@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 _RULES: Final = (
-    (re.compile(r'(service|node) "([^"]*)" not found; .*'), r"\1 \2 not found"),
+    (re.compile(r'(service|node|config|secret) "([^"]*)" not found; .*'), r"\1 \2 not found"),
     (
         re.compile(r'service "([^"]*)" already exists; .*'),
         r"name conflicts with an existing object: service \1 already exists",

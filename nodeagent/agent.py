@@ -149,7 +149,8 @@ class Agent:
         try:
             async with self._group as group:
                 platform = platform_text(self._description.platform)
-                self.feed(Restored(tuple(containers), self._silent_for_s, platform))
+                held = await self._runtime.tasks_with_files()
+                self.feed(Restored(tuple(containers), self._silent_for_s, platform, held))
                 group.create_task(self._watch_runtime(), name="runtime events")
                 group.create_task(self._tick(), name="timer")
                 group.create_task(self._keep_journal(), name="journal")
@@ -373,6 +374,7 @@ class Agent:
                 async with asyncio.timeout(JOURNAL_DELAY_S):
                     await self._is_save_urgent.wait()
             await self._save()
+            await self._calls.discard_files(self.state)
 
     @staticmethod
     def _must_note_hearing(state: AgentState) -> bool:

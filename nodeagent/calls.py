@@ -11,6 +11,7 @@ import structlog
 
 from berth.clock import Clock
 from berth.model.instant import Instant
+from nodeagent.core.files import needs_files
 from nodeagent.core.messages import (
     CallEffect,
     CallEnded,
@@ -27,6 +28,7 @@ from nodeagent.core.messages import (
     StartContainer,
     StopContainer,
 )
+from nodeagent.core.state import AgentState
 from nodeagent.runtime.port import ContainerRuntime, PullProgress, RuntimeCallError
 
 log = structlog.get_logger(__name__)
@@ -59,6 +61,13 @@ class RuntimeCalls:
         task = self._under_way.get(call_id)
         if task is not None:
             task.cancel()
+
+    async def discard_files(self, state: AgentState) -> None:
+        """Remove configs and secrets that no task of ours needs any more."""
+        try:
+            await self._runtime.discard_files(lambda task_id: needs_files(state, task_id))
+        except RuntimeCallError as error:
+            log.warning("files_not_discarded", why=error.message)
 
     async def _carry_out(self, effect: CallEffect) -> None:
         name = type(effect).__name__

@@ -67,6 +67,8 @@ class AgentSettings:
     label: Mapping[str, str] = field(default_factory=dict)
     generic_resource: Mapping[str, str] = field(default_factory=dict)
     state_dir: Path = Path("/var/lib/berth-agent")
+    files_dir: Path = Path("/run/berth-files")
+    """In memory (tmpfs): configs and secrets of tasks are kept there, and nowhere else."""
     advertise: str = ""
     http_listen: str = ":7703"
     cpus: str = ""

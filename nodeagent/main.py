@@ -25,6 +25,7 @@ def _flags(options: Mapping[str, Any]) -> dict[str, object]:
         "label": options["label"] or None,
         "generic_resource": options["generic_resource"] or None,
         "state_dir": options["state_dir"],
+        "files_dir": options["files_dir"],
         "advertise": options["advertise"],
         "http_listen": options["http_listen"],
         "cpus": options["cpus"],
@@ -51,6 +52,11 @@ def _flags(options: Mapping[str, Any]) -> dict[str, object]:
     help="Generic resource of this node; repeatable.",
 )
 @click.option("--state-dir", type=click.Path(path_type=Path), help="/var/lib/berth-agent")
+@click.option(
+    "--files-dir",
+    type=click.Path(path_type=Path),
+    help="In memory (tmpfs), for configs and secrets: /run/berth-files",
+)
 @click.option("--advertise", metavar="IP", help="Where this node's published ports are reached.")
 @click.option("--http-listen", metavar="HOST:PORT", help="For metrics and health (:7703).")
 @click.option("--cpus", help="CPUs that the node offers (all of the machine's).")

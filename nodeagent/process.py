@@ -33,6 +33,7 @@ from nodeagent.link.grpc_link import GrpcLink
 from nodeagent.metrics import AgentMetrics
 from nodeagent.runtime.docker_engine import DockerEngine, EngineOptions
 from nodeagent.runtime.pulled_images import FilePulledImages
+from nodeagent.runtime.task_files import TaskFiles
 from nodeagent.state_dir import StateDir
 
 log = structlog.get_logger(__name__)
@@ -94,6 +95,8 @@ class AgentProcess:
                 resources=settings.offered(),
                 generic=settings.generic(),
             ),
+            # Agents that share a machine, and so the folder, keep out of each other's way.
+            files=TaskFiles(settings.files_dir / node_id),
         )
         files = settings.tls.settings()
         tls = None if files is None else LiveTls(files)

@@ -1,4 +1,4 @@
-"""Remove dead containers and unused images now and then.
+"""Remove dead containers, unused images and files of tasks that are over, now and then.
 
 Duty: list, plan (nodeagent.core.sweep), remove; a failure waits for the next round.
 """
@@ -12,6 +12,7 @@ import structlog
 from berth.clock import Clock
 from berth.entropy import Entropy
 from berth.model.ids import TaskId
+from nodeagent.core.files import needs_files
 from nodeagent.core.state import AgentState, Lane
 from nodeagent.core.sweep import plan_sweep
 from nodeagent.observer import AgentObserver
@@ -64,6 +65,7 @@ class Sweeper:
     async def sweep(self, state: AgentState) -> None:
         """Sweep once."""
         unwanted, self._unwanted = self._unwanted, set()
+        await self._runtime.discard_files(lambda task_id: needs_files(state, task_id))
         containers = await self._runtime.list_containers()
         plan = plan_sweep(
             containers,

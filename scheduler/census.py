@@ -13,6 +13,7 @@ from typing import Final
 
 from berth.errors import InvalidRequestError
 from berth.model.defaults import effective_replicas
+from berth.model.files import FileKind
 from berth.model.image import ImageReference
 from berth.model.node import NodeState
 from berth.model.task import Task, TaskState
@@ -69,6 +70,8 @@ class Census:
         default_factory=lambda: Counter({s.value: 0 for s in UpdateState})
     )
     drifted: int = 0
+    configs: int = 0
+    secrets: int = 0
     sessions: int = 0
 
 
@@ -76,6 +79,8 @@ def take_census(state: LeaderState) -> Generator[None, None, Census]:
     """Count everything; yields about every `SLICE` tasks, returns the census."""
     census = Census()
     census.nodes.update(node.state.value for node in state.nodes.values())
+    census.configs = state.files.count(FileKind.CONFIG)
+    census.secrets = state.files.count(FileKind.SECRET)
     by_state, counted = census.tasks, 0
     for service in list(state.services.values()):
         census.services[convergence(service).value] += 1

@@ -11,7 +11,7 @@ a `ClusterStore`, and nothing else.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -30,6 +30,7 @@ from scheduler.core.now import Now
 from scheduler.core.state import LeaderState
 from scheduler.core.step import Timers, TurnReport, next_wake, take_turn
 from scheduler.dispatch.desk import AgentDesk, AgentSession, DeskObserver
+from scheduler.dispatch.files import FileOpener, FilePost, cannot_open
 from scheduler.dispatch.messages import assignment_of, template_key, template_of
 from scheduler.store.port import ClusterStore
 from scheduler.store.records import encode_changes
@@ -97,6 +98,7 @@ class Leader:
         observer: LeaderObserver,
         unseal: Unsealer,
         schedulers: Callable[[], list[str]],
+        open_file: FileOpener = cannot_open,
     ) -> None:
         self.state = state
         self.epoch = epoch
@@ -106,6 +108,7 @@ class Leader:
         self._entropy = entropy
         self._observer = observer
         self._unseal = unseal
+        self._files = FilePost(state.files, open_file)
         self._timers = Timers()
         self._due = asyncio.Event()
         self._parcels: asyncio.Queue[_Parcel] = asyncio.Queue()
@@ -260,13 +263,14 @@ class Leader:
                 tasks = untold.get(node, {}).values()
                 gone = forgotten.get(node, [])
                 deliveries.append(self._parcel_for(told, tasks, gone, complete=False))
+        self._files.forget_opened()
         return deliveries
 
     def _parcel_for(
         self,
         session: AgentSession,
-        tasks: Iterable[Task],
-        forgotten: Iterable[TaskId],
+        tasks: Collection[Task],
+        forgotten: Collection[TaskId],
         *,
         complete: bool,
     ) -> Callable[[Revision], None]:
@@ -279,8 +283,11 @@ class Leader:
                 session.outbox.seen_templates.add(key)
                 templates.append(self._template(task))
         gone = [str(task_id) for task_id in forgotten]
+        files = self._files.messages(session.outbox.files, self.state.services, tasks, forgotten)
 
         def deliver(revision: Revision) -> None:
+            for message in files:  # Before the assignments that need them.
+                session.outbox.put_message(message)
             session.outbox.put(revision, assignments, templates, gone, complete=complete)
             self._observer.assignments_sent(len(assignments))
 

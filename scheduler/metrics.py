@@ -314,6 +314,8 @@ class ClusterCollector(Collector):
         yield _gauges("swarm_manager_nodes", "Swarm's name of berth_nodes.", "state", census.nodes)
         yield _gauges("swarm_manager_tasks_total", "Swarm's name of berth_tasks.", "state", tasks)
         yield _gauge("swarm_manager_services_total", "Services.", services)
+        yield _gauge("swarm_manager_configs_total", "Configs.", census.configs)
+        yield _gauge("swarm_manager_secrets_total", "Secrets.", census.secrets)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -44,6 +44,7 @@ from gateway.doors import local_door, loopback_door, shut_door, tls_door
 from scheduler.config import SchedulerSettings
 from scheduler.control.credentials import credentials_for_agents
 from scheduler.control.forward import Forwarder
+from scheduler.control.payloads import payload_for_agents
 from scheduler.control.relay import LogRelay, StreamsService
 from scheduler.control.router import ControlRouter
 from scheduler.control.service import ControlService
@@ -125,6 +126,7 @@ class SchedulerProcess:
             entropy=self._entropy,
             observer=metrics,
             unseal=partial(credentials_for_agents, self._sealer),
+            open_file=partial(payload_for_agents, self._sealer),
         )
         readiness = _Readiness(directory, election, replica)
         metrics.watch(directory, readiness.store_health)

@@ -20,6 +20,7 @@ from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.now import Now
 from scheduler.core.state import LeaderState
 from scheduler.directory import Directory
+from scheduler.dispatch.files import FileOpener, cannot_open
 from scheduler.election.port import Election, Leadership
 from scheduler.leader import Leader, LeaderObserver, Unsealer
 from scheduler.store.loading import load_state
@@ -55,6 +56,7 @@ class Replica:
         entropy: Entropy,
         observer: ReplicaObserver,
         unseal: Unsealer,
+        open_file: FileOpener = cannot_open,
         settle_memory: Callable[[], None] = freeze_loaded_memory,
     ) -> None:
         self._settle_memory = settle_memory
@@ -65,6 +67,7 @@ class Replica:
         self._entropy = entropy
         self._observer = observer
         self._unseal = unseal
+        self._open_file = open_file
         self.store: ClusterStore | None = None
         """The open store while we lead, for its health."""
 
@@ -136,6 +139,7 @@ class Replica:
             observer=self._observer,
             unseal=self._unseal,
             schedulers=self._directory.addresses,
+            open_file=self._open_file,
         )
 
     async def _run_leader(self, leader: Leader, leadership: Leadership) -> str:

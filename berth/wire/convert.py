@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 
 from berth.errors import InternalError
 from berth.model.cluster import ClusterSettings
+from berth.model.files import FilePayload
 from berth.model.ids import TaskId
 from berth.model.node import Node, NodeDescription, NodeSpec
 from berth.model.task import TaskState, TaskStatus
@@ -214,5 +215,12 @@ def _scalar_reader(name: str, bare: Any, optional: bool) -> _Read:
     return lambda message: getattr(message, name)
 
 
-MIRRORED: tuple[type, ...] = (ClusterSettings, Node, NodeDescription, NodeSpec, TaskStatus)
+MIRRORED: tuple[type, ...] = (
+    ClusterSettings,
+    FilePayload,
+    Node,
+    NodeDescription,
+    NodeSpec,
+    TaskStatus,
+)
 """Top-level dataclasses besides ServiceSpec that cross the wire (for the test of completeness)."""

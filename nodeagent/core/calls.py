@@ -4,7 +4,10 @@ Duty: gather from the state what one call must be told.
 Not here: which call (nodeagent.core.task_machine), when (nodeagent.core.step).
 """
 
+from dataclasses import replace
+
 from berth.model.defaults import STOP_GRACE_S, effective_stop_grace_s
+from nodeagent.core.files import payloads_of
 from nodeagent.core.messages import (
     Call,
     CallEffect,
@@ -28,7 +31,10 @@ def effect_of(state: AgentState, task: LocalTask, call: Call, call_id: int) -> C
         case Call.CREATE:
             spec = runtime_task(state, task)
             assert task.image is not None
-            return None if spec is None else CreateContainer(task.id, call_id, spec, task.image)
+            if spec is None:
+                return None
+            spec = replace(spec, files=payloads_of(state, task))
+            return CreateContainer(task.id, call_id, spec, task.image)
         case Call.START:
             return StartContainer(task.id, call_id, task.container_id)
         case Call.STOP:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from berth.errors import RetryRule
 from berth.model.cluster import ClusterSettings
+from berth.model.files import FileKey, FilePayload
 from berth.model.ids import ServiceId, TaskId
 from berth.model.registry_auth import RegistryAuth
 from berth.model.service import EndpointSpec, TaskSpec
@@ -124,7 +125,15 @@ class LogsRequested:
     cancel: bool = False
 
 
-Said: TypeAlias = Welcomed | Assigned | SettingsChanged | LogsRequested
+@dataclass(frozen=True, slots=True)
+class FilesCame:
+    """Configs and secrets were sent, or are needed no more."""
+
+    payloads: tuple[FilePayload, ...] = ()
+    withdrawn: tuple[FileKey, ...] = ()
+
+
+Said: TypeAlias = Welcomed | Assigned | SettingsChanged | LogsRequested | FilesCame
 
 # --- Events --------------------------------------------------------------------------------------
 
@@ -133,12 +142,14 @@ Said: TypeAlias = Welcomed | Assigned | SettingsChanged | LogsRequested
 class Restored:
     """The agent started and has seen this node's containers.
 
-    `silent_for_s` is how long ago, by the journal, a leader was last heard.
+    `silent_for_s` is how long ago, by the journal, a leader was last heard; `with_files` are the
+    tasks whose configs and secrets are on this node.
     """
 
     containers: tuple[SeenContainer, ...]
     silent_for_s: float = 0.0
     node_platform: str = ""
+    with_files: frozenset[TaskId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from berth.model.cluster import ClusterSettings
+from berth.model.files import FileKey, FilePayload
 from berth.model.ids import NodeId, ServiceId, TaskId
 from berth.model.instant import START, Instant
 from berth.model.task import TaskState, TaskStatus
@@ -124,6 +125,7 @@ class LocalTask:
     needs_look: bool = False
     failures: int = 0  # Of the present call, in a row.
     retry_at: Instant = START
+    has_lost_files: bool = False  # Its container is there, its configs and secrets are not.
     is_changed: bool = False  # Its status is newer than what was reported.
 
     @property
@@ -206,6 +208,8 @@ class AgentState:
     templates: dict[tuple[ServiceId, int], TaskTemplate] = field(default_factory=dict)
     without_credentials: dict[tuple[ServiceId, int], None] = field(default_factory=dict)
     """Templates from the journal, which keeps no credentials, whose pulls had some."""
+    payloads: dict[FileKey, FilePayload] = field(default_factory=dict, repr=False)
+    """Configs and secrets that this session sent and did not withdraw. Never journalled."""
     tasks: dict[TaskId, LocalTask] = field(default_factory=dict)
     strays: dict[TaskId, SeenContainer] = field(default_factory=dict)
     """Containers of ours whose task nobody has told us of; judged by the first complete set."""

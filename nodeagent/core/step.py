@@ -17,6 +17,7 @@ from berth.model.ids import TaskId
 from berth.model.instant import NEVER, Instant, after
 from nodeagent.core.assignments import add_surplus, apply_assigned, refusal_of
 from nodeagent.core.calls import effect_of
+from nodeagent.core.files import lack_of_files, note_lost_files, take_files
 from nodeagent.core.isolation import acts_alone_from, fence_delay_s, is_obeyed
 from nodeagent.core.messages import (
     Assigned,
@@ -32,6 +33,7 @@ from nodeagent.core.messages import (
     Effect,
     Event,
     EventsMissed,
+    FilesCame,
     ImagePulled,
     LinkLost,
     ListContainers,
@@ -131,6 +133,7 @@ def _hear(state: AgentState, event: SchedulerSpoke, now: Instant) -> list[Effect
             state.settings = _sound(said.settings)
             state.schedulers = said.schedulers or state.schedulers
             state.is_connected, state.cut_at, state.sequence = True, None, 0
+            state.payloads.clear()  # This session sends again what is needed.
             effects.append(SaveJournal(is_urgent=True))
         case Assigned():
             apply_assigned(state, said, _gate(state, now), now)
@@ -142,6 +145,8 @@ def _hear(state: AgentState, event: SchedulerSpoke, now: Instant) -> list[Effect
             effects.append(SaveJournal(is_urgent=False))
         case LogsRequested():
             effects.append(ServeLogs(said))
+        case FilesCame():
+            take_files(state, said)
     return effects
 
 
@@ -178,6 +183,7 @@ def _restore(state: AgentState, event: Restored, now: Instant) -> None:
         if seen is not None or task.phase is not Phase.ABSENT:
             fold_seen(task, seen, gate, now)
     state.strays = seen_by_task
+    note_lost_files(state, event.with_files)
 
 
 def _stir(state: AgentState, task_id: TaskId) -> tuple[TaskId, ...]:
@@ -326,6 +332,10 @@ def _advance_one(state: AgentState, task: LocalTask, gate: Gate, now: Instant) -
     call = next_call(task, gate, now)
     _leave_queues(state, task.id)
     if call is None:
+        return effects
+    if lack := lack_of_files(state, task, call):
+        if task.message != lack:
+            task.tell(lack)
         return effects
     lane = LANE_OF[call]
     if state.in_flight[lane] >= state.limits.of(lane):

@@ -2,11 +2,13 @@
 
 from berth.errors import InternalError
 from berth.model.cluster import ClusterSettings
+from berth.model.files import FileId, FileKind, FilePayload
 from berth.model.ids import TaskId
 from berth.v1 import dispatcher_pb2 as pb
 from berth.wire.convert import from_proto
 from nodeagent.core.messages import (
     Assigned,
+    FilesCame,
     LogsRequested,
     Said,
     SchedulerSpoke,
@@ -62,6 +64,12 @@ def _said(message: pb.SchedulerMessage) -> Said | None:
                 stdout=request.stdout,
                 stderr=request.stderr,
                 cancel=request.cancel,
+            )
+        case "files":
+            files = message.files
+            return FilesCame(
+                payloads=tuple(from_proto(FilePayload, item) for item in files.payloads),
+                withdrawn=tuple((FileKind(key.kind), FileId(key.id)) for key in files.withdrawn),
             )
         case "refused":
             raise InternalError("a refusal came after the welcome")

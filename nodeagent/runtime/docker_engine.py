@@ -43,7 +43,15 @@ from nodeagent.runtime.port import (
 )
 from nodeagent.runtime.pulled_images import MemoryPulledImages, PulledImages
 from nodeagent.runtime.seen import node_description, seen_container
-from nodeagent.runtime.translate import LABEL_NODE, LABEL_TASK, CreateCall, to_create_call
+from nodeagent.runtime.task_files import TaskFiles
+from nodeagent.runtime.translate import (
+    LABEL_NODE,
+    LABEL_TASK,
+    CreateCall,
+    template_values,
+    to_create_call,
+)
+from nodeagent.runtime.translate_files import PlacedFile, TaskFile, files_of
 
 _STOP_POLL_S = 0.05
 _STOP_POLL_S_MAX = 0.5
@@ -81,6 +89,7 @@ class DockerEngine:
         observer: RuntimeObserver | None = None,
         pulled: PulledImages | None = None,
         options: EngineOptions | None = None,
+        files: TaskFiles | None = None,
     ) -> None:
         """Prepare; the Engine is not called yet and need not run.
 
@@ -93,6 +102,7 @@ class DockerEngine:
             observer: told of every call and pull.
             pulled: remembers which images Berth pulled, for `remove_unused_images`.
             options: bounds, and what the node offers.
+            files: where configs and secrets are written; without it tasks that need some fail.
         """
         self._node_id = node_id
         self._node_name = node_name
@@ -116,6 +126,8 @@ class DockerEngine:
             parallel_pulls=self._options.parallel_pulls,
         )
         self._logs = DockerLogs(self._pool, clock, self._options.log_streams)
+        self._files = files
+        self._files_turn = asyncio.Lock()
 
     async def describe(self) -> NodeDescription:
         """Return the facts of this machine and its Engine; the agent adds its own version."""
@@ -155,10 +167,13 @@ class DockerEngine:
         """Create the task's container, or adopt the one that is there; return its ID."""
         traits = await self._pool.traits()
         try:
-            call = to_create_call(task, image.reference, traits)
+            files = files_of(task, template_values(task))
+            to_create_call(task, image.reference, traits)  # Before anything is written for it.
         except BerthError as error:
             # The spec itself is at fault: repeating cannot help.
             raise RuntimeCallError(error.message, retry=RetryRule.NEVER) from error
+        placed = await self._place(task.task_id, files) if files else ()
+        call = to_create_call(task, image.reference, traits, placed)
         what = f"create container {call.name}"
         try:
             try:
@@ -232,6 +247,32 @@ class DockerEngine:
     ) -> AsyncGenerator[ContainerLogLine, None]:
         """Yield lines of output; with `follow`, until the container ends or the caller stops."""
         return self._logs.lines(container_id, options)
+
+    async def tasks_with_files(self) -> frozenset[TaskId]:
+        """Return the tasks whose configs and secrets are on this node."""
+        files = self._files
+        return frozenset() if files is None else await self._pool.run(files.held)
+
+    async def discard_files(self, is_needed: Callable[[TaskId], bool]) -> None:
+        """Remove the configs and secrets of all tasks that need theirs no more."""
+        files = self._files
+        if files is None:
+            return
+        async with self._files_turn:  # Nothing may be written between the look and the removal.
+            held = await self._pool.run(files.held)
+            over = [task_id for task_id in sorted(held) if not is_needed(task_id)]
+            if over:
+                await self._pool.run(lambda: files.remove(over))
+
+    async def _place(self, task_id: TaskId, wanted: tuple[TaskFile, ...]) -> tuple[PlacedFile, ...]:
+        files = self._files
+        if files is None:
+            raise RuntimeCallError(
+                "this agent has no files_dir, so it cannot deliver configs and secrets",
+                retry=RetryRule.NEVER,
+            )
+        async with self._files_turn:
+            return await self._pool.run(lambda: files.write(task_id, wanted))
 
     async def disk_use(self) -> DiskUse:
         """Return the space where images live; zeros where the Engine is on another machine."""

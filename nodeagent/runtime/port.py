@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from berth.errors import RetryRule, UpstreamError
+from berth.model.files import FilePayload
 from berth.model.ids import NodeId, ServiceId, TaskId
 from berth.model.node import NodeDescription
 from berth.model.service import EndpointSpec, TaskSpec
@@ -48,6 +49,7 @@ class RuntimeTask:
     granted: tuple[tuple[str, tuple[str, ...]], ...] = ()
     node_platform: str = ""  # "linux/amd64", for templates
     credentials: RegistryCredentials | None = None
+    files: tuple[FilePayload, ...] = ()  # Configs and secrets; only where a container is made.
 
 
 class ContainerState(StrEnum):
@@ -215,6 +217,14 @@ class ContainerRuntime(Protocol):
 
     def logs(self, container_id: str, options: LogOptions) -> AsyncIterator[ContainerLogLine]:
         """Yield lines of output; with `follow`, until the container ends or the caller stops."""
+        ...
+
+    async def tasks_with_files(self) -> frozenset[TaskId]:
+        """Return the tasks whose configs and secrets are on this node."""
+        ...
+
+    async def discard_files(self, is_needed: Callable[[TaskId], bool]) -> None:
+        """Remove the configs and secrets of all tasks that need theirs no more."""
         ...
 
     async def disk_use(self) -> DiskUse:

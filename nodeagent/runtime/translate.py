@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from berth.errors import UnsupportedError
 from berth.model.defaults import effective_stop_grace_s
 from berth.model.service import ContainerSpec, HealthCheck, PortSpec
 from berth.model.template import TemplateValues, expand_template
 from nodeagent.runtime.port import RuntimeTask
+from nodeagent.runtime.translate_files import PlacedFile, file_mounts
 from nodeagent.runtime.translate_host import EngineTraits, host_config
 
 LABEL_CLUSTER = "berth.cluster"
@@ -31,8 +31,8 @@ NOT_IN_BODY: Mapping[str, str] = {
     "restart": "the agent and the leader restart, not the Engine",
     "placement": "it has done its work when a node was chosen",
     "force_update": "it only makes two specs differ",
-    "configs": "refused until Berth can deliver them",
-    "secrets": "refused until Berth can deliver them",
+    "configs": "files that are written before (task_files); the body has their mounts",
+    "secrets": "files that are written before (task_files); the body has their mounts",
 }
 
 
@@ -49,19 +49,15 @@ def container_name(task: RuntimeTask) -> str:
     return f"{task.service_name}.{_slot_text(task)}.{task.task_id}"
 
 
-def to_create_call(task: RuntimeTask, image: str, engine: EngineTraits) -> CreateCall:
+def to_create_call(
+    task: RuntimeTask, image: str, engine: EngineTraits, files: Sequence[PlacedFile] = ()
+) -> CreateCall:
     """Return the call that makes `task`'s container from `image`.
 
     Raises:
         InvalidRequestError: a template cannot be filled in.
-        UnsupportedError: the spec asks for configs or secrets.
     """
     spec = task.task.container
-    if spec.configs or spec.secrets:
-        raise UnsupportedError(
-            f'service "{task.service_name}" asks for configs or secrets, which this agent cannot '
-            "deliver yet; remove them, or mount a file of the node instead"
-        )
     values = template_values(task)
     body: dict[str, Any] = {
         "Image": image,
@@ -73,6 +69,9 @@ def to_create_call(task: RuntimeTask, image: str, engine: EngineTraits) -> Creat
         **_process(spec, values),
         "HostConfig": host_config(task, values, engine),
     }
+    if files:
+        config = body["HostConfig"]
+        config["Mounts"] = [*config.get("Mounts", []), *file_mounts(files)]
     if exposed := _exposed_ports(task.endpoint.ports):
         body["ExposedPorts"] = exposed
     if spec.health_check is not None:

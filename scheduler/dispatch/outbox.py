@@ -9,6 +9,7 @@ import asyncio
 from berth.model.ids import Epoch, NodeId, Revision
 from berth.v1 import dispatcher_pb2 as pb
 from berth.v1 import types_pb2
+from scheduler.dispatch.files import HeldFiles
 from scheduler.dispatch.messages import TemplateKey
 
 
@@ -30,6 +31,7 @@ class Outbox:
         self._sequence = 0
         self.seen_templates: set[TemplateKey] = set()
         """Templates that are sent or waiting; the leader consults it when it prepares a message."""
+        self.files = HeldFiles()
         self.is_closed = False
 
     def put(

@@ -8,6 +8,7 @@ and folders stay the same over restarts.
 
 import contextlib
 import itertools
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ from tests.cluster.programs import AgentProgram, EtcdMember, Program, SchedulerP
 from tests.cluster.report import describe_cluster, describe_task
 from tests.cluster.waiting import NotYetError, wait_until
 from tests.hosts import Host, Lab, free_port
+from tests.hosts.ledger import memory_folder
 
 T = TypeVar("T")
 
@@ -150,6 +152,7 @@ class TestCluster:
             schedulers=[scheduler.grpc_address for scheduler in self.schedulers],
             http_port=_AGENT_HTTP_PORT,
             state_dir=self.folder / f"agent-{host.name}",
+            files_dir=memory_folder(self.lab.work_dir) / self.folder.name / host.name,
             tls=self.certificate(Role.AGENT, host.name, host.address),
             flags=flags,
             env={},
@@ -234,6 +237,7 @@ class TestCluster:
         """Pull the plug of a host: its link, agent, Engine and containers end at once."""
         agent = self.agent(name)
         agent.host.power_off()
+        shutil.rmtree(agent.files_dir, ignore_errors=True)  # It is memory.
         return agent
 
     def power_on(self, name: str) -> AgentProgram:

@@ -209,6 +209,7 @@ class AgentProgram(_Observable):
         schedulers: Sequence[str],
         http_port: int,
         state_dir: Path,
+        files_dir: Path,
         tls: TlsSettings,
         flags: Sequence[str],
         env: Mapping[str, str],
@@ -221,6 +222,7 @@ class AgentProgram(_Observable):
             f"--docker={host.engine.url}",
             f"--node-name={host.name}",
             f"--state-dir={state_dir}",
+            f"--files-dir={files_dir}",
             f"--advertise={host.address}",
             f"--http-listen={self.http_address}",
             *tls_flags(tls),
@@ -230,6 +232,7 @@ class AgentProgram(_Observable):
         self.argv = argv
         self.host = host
         self.state_dir = state_dir
+        self.files_dir = files_dir
 
 
 def tls_flags(tls: TlsSettings) -> list[str]:

@@ -43,6 +43,7 @@ def extra_agent(cluster: TestCluster, tls: TlsSettings, folder: Path) -> AgentPr
         schedulers=[scheduler.grpc_address for scheduler in cluster.schedulers],
         http_port=7713,
         state_dir=folder / "state",
+        files_dir=folder / "files",
         tls=tls,
         flags=["--node-name=intruder"],
         env={},

@@ -127,6 +127,8 @@ class FakeEngineHost:
         self.live_restore = live_restore
         self.containers: dict[str, FakeContainer] = {}
         self.images: set[str] = set()
+        self.files: dict[TaskId, dict[str, bytes]] = {}
+        """Configs and secrets by task and target: in memory, so gone with the power."""
         self.starts: list[StartRecord] = []
         """Every start that really happened, in order; never cleared."""
         self.pulls: list[str] = []
@@ -219,6 +221,7 @@ class FakeEngineHost:
         for container in self.running_tasks():
             self._exit(container, LOST_EXIT_CODE)
         self.is_powered = False
+        self.files.clear()
 
     def power_on(self) -> None:
         """Give power back and start the Engine; containers stay ended."""

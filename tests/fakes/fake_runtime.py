@@ -30,6 +30,8 @@ from nodeagent.runtime.port import (
     RuntimeTask,
     SeenContainer,
 )
+from nodeagent.runtime.translate import template_values
+from nodeagent.runtime.translate_files import files_of
 from tests.fakes.fake_engine_host import (
     DIE,
     KILLED_EXIT_CODE,
@@ -120,6 +122,8 @@ class FakeRuntime:
         await self._spend(behaviour.create_time_s / 2, f"create {task.task_id}")
         if behaviour.create_error:
             raise RuntimeCallError(behaviour.create_error, retry=RetryRule.NEVER)
+        if found := files_of(task, template_values(task)):
+            self._host.files[task.task_id] = {file.target: file.content for file in found}
         container = self._of_task(task.task_id) or self._host.create(task, image.digest)
         await self._spend(behaviour.create_time_s / 2, f"create {task.task_id}")
         return container.container_id
@@ -131,6 +135,9 @@ class FakeRuntime:
         await self._spend(behaviour.start_time_s / 2, f"start {container_id[:12]}")
         container = self._get(container_id)
         if container.state is not ContainerState.RUNNING:
+            if container.task.files and container.task.task_id not in self._host.files:
+                error = "invalid mount config for type bind: bind source path does not exist"
+                raise RuntimeCallError(error, retry=RetryRule.NEVER)
             if behaviour.start_error:
                 container.error = behaviour.start_error
                 raise RuntimeCallError(behaviour.start_error, retry=RetryRule.NEVER)
@@ -192,6 +199,15 @@ class FakeRuntime:
         while options.follow and container.state is ContainerState.RUNNING:
             await self._clock.sleep(RECONNECT_DELAY_S)
             self._host.advance()
+
+    async def tasks_with_files(self) -> frozenset[TaskId]:
+        """Return the tasks whose configs and secrets are in the machine's memory."""
+        return frozenset(self._host.files)
+
+    async def discard_files(self, is_needed: Callable[[TaskId], bool]) -> None:
+        """Remove the configs and secrets of tasks that need theirs no more."""
+        for task_id in [held for held in self._host.files if not is_needed(held)]:
+            del self._host.files[task_id]
 
     async def disk_use(self) -> DiskUse:
         """Return a disk with room for a thousand images."""

@@ -8,6 +8,7 @@ killed; it may be cut short and run again; it touches nothing that the file does
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -222,6 +223,12 @@ def clean(work_dir: Path) -> None:
             _take_out(work_dir, read_records(work_dir))
 
 
+def memory_folder(work_dir: Path) -> Path:
+    """Return the folder in memory (tmpfs) that belongs to a work folder; it goes with that."""
+    digest = hashlib.sha256(str(work_dir).encode()).hexdigest()
+    return Path("/dev/shm", f"{work_dir.name}-{digest[:8]}")
+
+
 def _delete_link(name: str) -> None:
     """Remove a link; its other end's namespace, which went before, may take it along meanwhile."""
     link = Path("/sys/class/net", name)
@@ -246,6 +253,7 @@ def _take_out(work_dir: Path, records: Records) -> None:
         if subprocess.run(["iptables", "-w", "-C", *rule], capture_output=True).returncode == 0:
             run_tool("iptables", "-w", "-D", *rule)
     remove_cgroups(records.cgroups)
+    shutil.rmtree(memory_folder(work_dir), ignore_errors=True)
     for path in work_dir.iterdir():
         if path.is_dir():
             shutil.rmtree(path)

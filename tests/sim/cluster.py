@@ -12,6 +12,7 @@ from typing import Protocol
 
 from berth.entropy import SeededEntropy
 from berth.errors import UnavailableError
+from berth.model.files import FilePayload
 from berth.model.ids import NodeId, id_from_text
 from berth.model.instant import Instant, Timestamp
 from berth.model.resources import NodeResources
@@ -118,6 +119,7 @@ class SimScheduler:
             entropy=entropy,
             observer=_SchedulerWatch(self),
             unseal=lambda _sealed, _context: None,
+            open_file=lambda file: FilePayload(file.kind, file.id, file.name, data=b"x"),
             settle_memory=lambda: None,
         )
         cluster.network.servers[self.address] = Server(self.process, self.directory, self.clock)

@@ -1,12 +1,14 @@
 """What must hold of real containers, checked at the moment at which one starts.
 
-Duty: never the same task twice; a fenced service never two of a slot at once; no stale orders.
+Duty: never the same task twice; a fenced service never two of a slot at once; no stale orders;
+nothing without its configs and secrets.
 Not here: what the leader believes (checkers).
 """
 
 from collections.abc import Callable
 
 from berth.model.fence import FENCE_LABEL, fence_after_s, replace_after_s
+from berth.model.files import file_keys
 from berth.model.ids import NodeId, TaskId
 from nodeagent.core.state import Phase
 from nodeagent.runtime.port import ContainerState
@@ -61,6 +63,11 @@ class ContainerChecks:
             task.epoch >= self._epochs.get(machine.name, 0) or machine.name in self._journal_failed,
             "agents obey no stale epoch",
             f"{words}: epoch {task.epoch} after {self._epochs.get(machine.name, 0)}",
+        )
+        self._history.check(
+            len(machine.host.files.get(task.task_id, ())) == len(file_keys(task.task.container)),
+            "nothing starts without its configs and secrets",
+            words,
         )
         self._check_once(machine, container, words)
         for other in self._cluster.machines:

@@ -14,6 +14,7 @@ from berth.model.service import (
     ContainerSpec,
     EndpointSpec,
     FailureAction,
+    FileReference,
     ModeKind,
     Placement,
     PlacementStrategy,
@@ -57,6 +58,10 @@ def is_steady(spec: ServiceSpec) -> bool:
     return spec.task.container.image.partition(":")[0] in STEADY
 
 
+SECRET = FileReference("simulated-secret", "pw", "pw")
+"""Every third service has it: what only one number decides leaves the old seeds their stories."""
+
+
 class SpecDrawer:
     """Draws specs that a user might write."""
 
@@ -74,7 +79,11 @@ class SpecDrawer:
             labels={FENCE_LABEL: f"after:{rng.randint(2, 8)}s"} if is_fenced else {},
             mode=ServiceMode(kind, replicas=None if is_global else rng.randint(1, 5)),
             task=TaskSpec(
-                container=ContainerSpec(image=self._image(), stop_grace_s=self._grace_s()),
+                container=ContainerSpec(
+                    image=self._image(),
+                    stop_grace_s=self._grace_s(),
+                    secrets=(SECRET,) if int(name.removeprefix("svc")) % 3 == 0 else (),
+                ),
                 reservation=Reservation(
                     nano_cpus=rng.choice((0, 0, 5 * 10**8, 10**9)),
                     memory_bytes=rng.choice((0, 0, 2**29)),

@@ -12,20 +12,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from berth.errors import BerthError
+from berth.model.files import FileId, FileKind
 from berth.model.ids import ServiceId, id_from_text
 from berth.model.node import Availability
 from berth.model.service import (
     ModeKind,
     ServiceSpec,
 )
-from scheduler.core import commands
+from scheduler.core import commands, file_commands
+from scheduler.core.files import FileRecord
 from scheduler.core.now import Now
 from scheduler.core.state import LeaderState
 from tests.sim.cluster import Cluster, SimMachine
-from tests.sim.specs import BEHAVIOURS, VERSIONS, SpecDrawer, check_valid, words
+from tests.sim.specs import BEHAVIOURS, SECRET, VERSIONS, SpecDrawer, check_valid, words
 
 ANSWER_TIMEOUT_S = 12.0
 SERVICES_MAX = 7
+_SECRET = FileRecord(FileKind.SECRET, FileId(SECRET.id), SECRET.name, size_bytes=1)
 
 
 def program_images(machine: SimMachine) -> None:
@@ -102,6 +105,8 @@ class Users:
         promise = self.promises[service] = Promise(spec.name, specs=[spec])
 
         def create(state: LeaderState, now: Now) -> None:
+            if state.files.get(_SECRET.key) is None:
+                file_commands.create_file(state, _SECRET, now)
             commands.create_service(state, service, spec, b"", now)
 
         if await self._ask(f"create {words(spec)}", create):

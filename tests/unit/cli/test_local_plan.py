@@ -18,6 +18,9 @@ from cli.local_record import Folders, ProcessRecord
 FACTS = EngineFacts("20.10", cpus=4, memory_bytes=8 << 30)
 
 
+FILES = str(Folders(Path("/w")).task_files)
+
+
 def certificates(name: str) -> TlsSettings:
     folder = Path("/tls")
     return TlsSettings(folder / "ca.crt", folder / f"{name}.crt", folder / f"{name}.key")
@@ -86,6 +89,8 @@ def test_every_agent_knows_every_scheduler_and_has_an_identity_of_its_own() -> N
     records = everything(UpSettings(schedulers=2, agents=2), PortPicker(lambda _: True))
     agents = [record for record in records if record.kind == "agent"]
     assert {value(agent, "--scheduler") for agent in agents} == {"127.0.0.1:7701,127.0.0.1:7711"}
+    assert {value(agent, "--files-dir") for agent in agents} == {FILES}
+    assert FILES.startswith("/dev/shm/berth-")
     assert [value(agent, "--state-dir") for agent in agents] == [
         "/w/agents/node-1",
         "/w/agents/node-2",

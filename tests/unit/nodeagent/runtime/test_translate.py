@@ -4,13 +4,12 @@ from dataclasses import fields
 
 import pytest
 
-from berth.errors import InvalidRequestError, UnsupportedError
+from berth.errors import InvalidRequestError
 from berth.model.service import (
     BindOptions,
     ContainerSpec,
     DnsConfig,
     EndpointSpec,
-    FileReference,
     HealthCheck,
     Mount,
     MountType,
@@ -145,13 +144,6 @@ def test_templates_know_the_platform():
         of_task={"node_platform": "linux/arm64/v8"},
     )
     assert to_create_call(task, "busybox:1", OLD).body["Env"][0] == "P=linux/arm64"
-
-
-@pytest.mark.parametrize("field", ["configs", "secrets"])
-def test_what_cannot_be_delivered_is_refused(field):
-    task = a_runtime_task(**{field: (FileReference("id1", "name1"),)})
-    with pytest.raises(UnsupportedError, match="web"):
-        to_create_call(task, "busybox:1", OLD)
 
 
 def test_a_bad_template_is_refused_by_name():

@@ -27,6 +27,7 @@ from scheduler.core.now import Now
 from scheduler.core.state import LeaderState
 from scheduler.directory import Directory
 from scheduler.dispatch.desk import AgentSession
+from scheduler.dispatch.files import FileOpener, cannot_open
 from scheduler.dispatch.service import DispatcherService
 from scheduler.election.port import LeaderInfo
 from scheduler.leader import Leader, LeaderObserver
@@ -139,6 +140,7 @@ async def leading(
     name: str = "s1",
     seed: int = 1,
     observer: LeaderObserver | None = None,
+    open_file: FileOpener = cannot_open,
 ) -> AsyncIterator[Leading]:
     """Win the election on a model of etcd, load, and lead."""
     client = ModelClient(model or ModelEtcd(clock), clock)
@@ -156,6 +158,7 @@ async def leading(
         observer=observer or SilentLeaderObserver(),
         unseal=lambda sealed, context: None,
         schedulers=lambda: [],
+        open_file=open_file,
     )
     running = asyncio.ensure_future(leader.run())
     health = StoreHealth(StoreState.OK, clock.timestamp())
