@@ -103,4 +103,7 @@ def test_only_the_agent_may_use_the_engine():
     assert "SupplementaryGroups" not in settings("berth-scheduler")
     for name in SERVICES:
         assert settings(name)["User"] != ["root"]
-        assert settings(name)["CapabilityBoundingSet"] == [""]
+        # The agent gives the files of a task to the user whom its service names.
+        capabilities = ["CAP_CHOWN"] if name == "berth-agent" else [""]
+        assert settings(name)["CapabilityBoundingSet"] == capabilities
+        assert settings(name)["AmbientCapabilities"] == capabilities
