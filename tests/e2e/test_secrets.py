@@ -4,6 +4,7 @@ One scheduler's cluster of real Engines; payloads are random per test, so that a
 every file that a disk keeps cannot find another test's.
 """
 
+import base64
 import json
 import secrets
 import time
@@ -243,6 +244,10 @@ def test_both_clients_keep_list_and_remove(
         assert it.lines(kind, "rm", "one") == ["one"]
         missing = it(kind, "inspect", "one", check=False)
         assert missing.exit_code != 0
+    large = secrets.token_bytes(1000 * 1024 - 1)
+    file.write_bytes(large)
+    it("config", "create", "large", str(file))
+    assert base64.b64decode(inspected(it, "config", "inspect", "large")["Spec"]["Data"]) == large
 
 
 def test_what_a_service_cannot_have_is_refused_or_told(
