@@ -68,12 +68,14 @@ def settings(machine: Machine, ip: str, etcd: str, subnet: str) -> None:
     """Edit the installed examples as an operator would, and put the keys where units look."""
     machine("cp /keys/{ca,scheduler,agent}.crt /keys/{scheduler,agent}.key /etc/berth/tls/")
     machine("install -m 0600 /keys/sealing.key /etc/berth/sealing.key")
+    machine("groupadd --system deployers && usermod -aG deployers berth")
     edits = {
         "scheduler": [
             f's|^endpoints = .*|endpoints = ["{etcd}"]|',
             f's|^#advertise = .*|advertise = "{ip}"|',
             f's|^#insecure_registries = .*|insecure_registries = ["{subnet}"]|',
-            's|^#docker_socket|docker_socket|',
+            's|^#docker_socket = |docker_socket = |',
+            's|^#docker_socket_group = .*|docker_socket_group = "deployers"|',
         ],
         "agent": [
             f's|^scheduler = .*|scheduler = ["{ip}:7701"]|',
@@ -133,6 +135,9 @@ def test_services_are_ready_after_their_first_sync_and_confined(machine: Machine
     wait_until("it leads", lambda: machine.unit(SCHEDULER, "StatusText") == "leads")
     wait_until("in charge", lambda: "a leader is in charge" in machine.unit(AGENT, "StatusText"))
     assert "Ready" in nodes(machine)
+    reach = "test -w /run/berth-scheduler/docker.sock"
+    machine(f"setpriv --reuid=nobody --regid=deployers --clear-groups {reach}")
+    machine(f"! setpriv --reuid=nobody --clear-groups --regid=nogroup {reach}")
     for unit, user in ((SCHEDULER, "berth"), (AGENT, "berth-agent")):
         pid = machine.unit(unit, "MainPID")
         assert machine(f"stat -c %U /proc/{pid}") == user
