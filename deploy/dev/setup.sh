@@ -19,7 +19,7 @@ tools=(
     etcd:etcd-server etcdctl:etcd-client dockerd:docker.io docker:docker.io
     docker-registry:docker-registry prometheus:prometheus promtool:prometheus
     busybox:busybox-static htpasswd:apache2-utils iptables:iptables ip:iproute2
-    nsenter:util-linux unshare:util-linux git:git diff:diffutils
+    nsenter:util-linux unshare:util-linux git:git diff:diffutils strace:strace
 )
 
 # Debian starts a service as soon as it is installed, unless a policy forbids it. An etcd, an

@@ -1,11 +1,12 @@
 """Alerts fire by the real fault, on a live cluster, and lead to the runbook.
 
-Each test hurts what the alert speaks of. Not fired here, but by `promtool test rules`: drift of an
-image and etcd's disk, which a test cannot bring about by a fault from outside.
+Each test hurts what the alert speaks of, from outside: programs are killed and frozen, a machine
+loses its power, syncs to etcd's disk are held up, a container is replaced behind the agent's back.
 """
 
 import contextlib
 import re
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from tests.hosts import ImageFactory, Lab, Prometheus
 
 pytestmark = pytest.mark.e2e
 
+RUNBOOK_URL = "https://docs.example.com/berth/runbook.md"  # As prometheus-docker.yml says.
 RUNBOOK = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text("utf-8")
 
 
@@ -56,7 +58,7 @@ def expect(cluster: TestCluster, prometheus: Prometheus, *names: str, **labels: 
             raise NotYetError(f"{missing} do not fire; alerts are {told}")
         for name in names:
             texts = firing[name]["annotations"]
-            assert texts["runbook_url"] == f"docs/runbook.md#{name.lower()}"
+            assert texts["runbook_url"] == f"{RUNBOOK_URL}#{name.lower()}"
             assert f"\n## {name}\n" in RUNBOOK
             assert not re.search(r"\{\{|NaN|<no value>|error", texts["description"]), texts
         return True
@@ -167,6 +169,66 @@ def test_etcd_whose_quota_is_nearly_used_up_is_told(lab3: Lab, tmp_path: Path) -
         small.wait_leader()
         with watched(small, tmp_path / "prometheus") as it:
             expect(small, it, "BerthEtcdSpaceLow")
+
+
+def test_an_etcd_that_waits_for_its_disk_is_told(
+    cluster: TestCluster, prometheus: Prometheus
+) -> None:
+    member, agent = cluster.etcds[0], cluster.agents[0]
+    slow = ["strace", "--follow-forks", f"--attach={member.handle.pid}", "--quiet=all"]
+    slow += ["--trace=fdatasync,fsync", "--inject=fdatasync,fsync:delay_enter=300ms"]
+    disk = cluster.lab.processes.start(slow)
+    try:
+        for number in range(5):  # Each is a sync of every member.
+            request = pb.UpdateNodeRequest(name=agent.name, labels_add={f"s{number}": "1"})
+            cluster.control.call("UpdateNode", request)
+        instance = member.url.removeprefix("http://")
+        expect(cluster, prometheus, "BerthEtcdFsyncSlow", instance=instance)
+    finally:
+        disk.stop()  # It lets go of etcd, which runs on.
+    assert "(DELAYED)" in disk.log()
+    assert member.is_running
+
+
+def test_a_container_that_was_replaced_behind_the_agents_back_is_told(
+    cluster: TestCluster, images: ImageFactory, prometheus: Prometheus
+) -> None:
+    create(cluster, "web", images.sleeper("1.0"))
+    (task,) = cluster.wait_running("web", 1)
+    agent = cluster.agent(task.node_name)
+    agent.stop()  # As during an upgrade; what updates images by itself now does its work.
+    swap_image(cluster, "web", images.sleeper("1.1").pinned)
+    agent.start()
+    expect(cluster, prometheus, "BerthImageDrift")
+    assert cluster.running_tasks("web")[0].id == task.id, "it is still the same task"
+
+
+def swap_image(cluster: TestCluster, service: str, image: str) -> None:
+    """Replace a service's only container by one of another image: same name, labels, network."""
+    ((host, old),) = cluster.containers(service)
+    with contextlib.closing(host.engine.client()) as client:
+        client.images.pull(image)
+        client.api.remove_container(old["Id"], force=True)
+        config = {**old["Config"], "Image": image, "HostConfig": old["HostConfig"]}
+        made = client.api.create_container_from_config(config, name=old["Name"].lstrip("/"))
+        client.api.start(made["Id"])
+
+
+def test_settings_that_a_reload_refused_are_told(
+    cluster: TestCluster, prometheus: Prometheus
+) -> None:
+    agent, folder = cluster.agents[0], cluster.folder / "tls"
+    key = folder / f"{agent.name}.key"
+    good = key.read_bytes()
+    key.write_text("broken")
+    try:
+        agent.handle.signal(signal.SIGHUP)
+        expect(cluster, prometheus, "BerthReloadRefused", instance=agent.http_address)
+        assert agent.metric("berth_agent_connected") == 1, "it runs on with what it had"
+    finally:
+        key.write_bytes(good)
+    agent.handle.signal(signal.SIGHUP)
+    cluster.wait_until("it is well again", lambda: "BerthReloadRefused" not in firing(prometheus))
 
 
 class _MonthsAgo(SystemClock):

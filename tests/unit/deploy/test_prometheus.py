@@ -11,6 +11,7 @@ TOP = Path(__file__).parents[3]
 FOLDER = TOP / "deploy" / "prometheus"
 RECORDING = FOLDER / "rules" / "berth-recording.yml"
 ALERTS = FOLDER / "rules" / "berth-alerts.yml"
+CONFIGURATIONS = ("prometheus.yml", "prometheus-file.yml", "prometheus-docker.yml")
 CASES = FOLDER / "tests" / "alerts.yml"
 METRIC = re.compile(r"\b((?:berth|etcd|swarm_manager)_[a-z0-9_]+|up)\b(?=[{\s)[]|$)")
 
@@ -40,7 +41,7 @@ def documented():
     return names
 
 
-@pytest.mark.parametrize("name", ["prometheus.yml", "prometheus-file.yml", "prometheus-docker.yml"])
+@pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_each_configuration_is_valid(name):
     promtool("check", "config", str(FOLDER / name))
 
@@ -60,8 +61,16 @@ def test_every_alert_has_a_case():
 def test_every_alert_links_to_its_paragraph():
     headings = re.findall(r"^## (\w+)$", (TOP / "docs/runbook.md").read_text("utf-8"), re.MULTILINE)
     assert headings == alert_names()
-    links = re.findall(r"runbook_url: docs/runbook\.md#(\w+)", ALERTS.read_text("utf-8"))
-    assert links == [name.lower() for name in alert_names()]
+    base = "{{ with $externalLabels.berth_runbook }}{{ . }}{{ else }}docs/runbook.md{{ end }}"
+    links = re.findall(r"runbook_url: '(.*)#(\w+)'", ALERTS.read_text("utf-8"))
+    assert links == [(base, name.lower()) for name in alert_names()]
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_the_runbook_has_a_place_to_set_and_its_label_stays_here(name):
+    text = (FOLDER / name).read_text("utf-8")
+    assert "  external_labels:\n    berth_runbook: https://" in text
+    assert "    - regex: berth_runbook\n      action: labeldrop\n" in text
 
 
 def test_links_within_the_runbook_lead_somewhere():
