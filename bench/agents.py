@@ -9,11 +9,13 @@ import gc
 
 import structlog
 
-from bench.instant_runtime import InstantRuntime
+from bench.instant_runtime import InstantCalls, InstantRuntime
 from berth.clock import SystemClock
 from berth.entropy import SystemEntropy
 from berth.model.ids import NodeId
+from berth.wire.wakeups import WakefulLoop
 from nodeagent.agent import Agent, AgentOptions
+from nodeagent.core.state import LaneLimits
 from nodeagent.journal import JournalRecord
 from nodeagent.link.grpc_link import GrpcLink
 
@@ -35,13 +37,14 @@ async def run(schedulers: tuple[str, ...], first: int, count: int, start_s: floa
             node = NodeId(f"sim-{number:05d}")
             link = GrpcLink(tls=None)
             agent = Agent(
-                AgentOptions(node, schedulers),
+                AgentOptions(node, schedulers, limits=LaneLimits(1000, 1000, 1000, 1000)),
                 clock=clock,
                 entropy=entropy,
                 runtime=InstantRuntime(node, start_s),
                 link=link,
                 publisher=link,
                 journal=NoJournal(),
+                calls=InstantCalls,
             )
             group.create_task(agent.run())
             if number % 20 == 0:
@@ -55,9 +58,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--start-s", type=float, default=0.0)
     args = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(30), cache_logger_on_first_use=True
+    )
     gc.set_threshold(100_000, 50, 50)
-    asyncio.run(run(tuple(args.scheduler.split(",")), args.first, args.count, args.start_s))
+    with asyncio.Runner(loop_factory=WakefulLoop) as runner:
+        runner.run(run(tuple(args.scheduler.split(",")), args.first, args.count, args.start_s))
 
 
 if __name__ == "__main__":

@@ -1,20 +1,37 @@
 """A container runtime that does at once whatever it is asked: for agents by the hundred.
 
 It keeps the states that the agent expects to see, nothing else: what a benchmark with it measures
-is the scheduler, the wire and the agent, never an Engine.
+is the scheduler, the wire and the agent, never an Engine. `InstantCalls` is the agent's `Calls`
+port for it: nothing is awaited, so that no asyncio task is made for a call that waits for nobody.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 
+from berth.clock import Clock
 from berth.model.ids import NodeId, TaskId
 from berth.model.node import NodeDescription
 from berth.model.resources import NodeResources
 from berth.model.service import Platform
+from nodeagent.core.messages import (
+    CallEffect,
+    CallEnded,
+    ContainerCreated,
+    ContainerSeen,
+    CreateContainer,
+    Event,
+    ImagePulled,
+    InspectContainer,
+    PullImage,
+    RemoveContainer,
+    StartContainer,
+    StopContainer,
+)
+from nodeagent.core.state import AgentState
 from nodeagent.runtime.port import (
     ContainerChanged,
     ContainerLogLine,
+    ContainerRuntime,
     ContainerState,
     DiskUse,
     EventGap,
@@ -31,10 +48,12 @@ GIB = 1024**3
 class InstantRuntime:
     """One node's runtime; its containers exist only here."""
 
-    def __init__(self, node: NodeId, start_s: float = 0.0) -> None:
+    def __init__(self, node: NodeId, start_s: float = 0.0, labels: dict[str, str] | None = None):
         self._node = node
-        self._start_s = start_s
+        self._labels = labels or {}
+        self.start_s = start_s
         self._containers: dict[str, SeenContainer] = {}
+        self._images: dict[str, PulledImage] = {}
         self._events: asyncio.Queue[ContainerChanged | EventGap] = asyncio.Queue()
 
     async def describe(self) -> NodeDescription:
@@ -50,38 +69,58 @@ class InstantRuntime:
         return list(self._containers.values())
 
     async def inspect_task(self, task_id: TaskId) -> SeenContainer | None:
-        return self._containers.get(f"c-{task_id}")
+        return self.see(task_id)
 
     async def pull(
         self, task: RuntimeTask, on_progress: Callable[[PullProgress], None]
     ) -> PulledImage:
-        image = task.task.container.image
-        digest = image.partition("@")[2]
-        return PulledImage(image, digest, "sha256:0", "linux/amd64")
+        return self.image(task)
 
     async def create(self, task: RuntimeTask, image: PulledImage) -> str:
-        container_id = f"c-{task.task_id}"
+        return self.make(task.task_id, image)
+
+    async def start(self, container_id: str) -> None:
+        if self.start_s:
+            await asyncio.sleep(self.start_s)
+        self.change(container_id, ContainerState.RUNNING)
+
+    async def stop(self, container_id: str, grace_s: float) -> None:
+        self.change(container_id, ContainerState.EXITED)
+
+    async def remove(self, container_id: str) -> None:
+        self.drop(container_id)
+
+    # The same without waiting, for `InstantCalls`.
+
+    def image(self, task: RuntimeTask) -> PulledImage:
+        reference = task.task.container.image
+        image = self._images.get(reference)
+        if image is None:
+            digest = reference.partition("@")[2]
+            image = PulledImage(reference, digest, "sha256:0", "linux/amd64")
+            self._images[reference] = image
+        return image
+
+    def make(self, task_id: TaskId, image: PulledImage) -> str:
+        container_id = f"c-{task_id}"
         self._containers[container_id] = SeenContainer(
-            container_id, task.task_id, ContainerState.CREATED, image_digest=image.digest
+            container_id, task_id, ContainerState.CREATED, image_digest=image.digest
         )
         return container_id
 
-    async def start(self, container_id: str) -> None:
-        if self._start_s:
-            await asyncio.sleep(self._start_s)
-        self._change(container_id, ContainerState.RUNNING)
+    def see(self, task_id: TaskId) -> SeenContainer | None:
+        return self._containers.get(f"c-{task_id}")
 
-    async def stop(self, container_id: str, grace_s: float) -> None:
-        if container_id in self._containers:
-            self._change(container_id, ContainerState.EXITED)
+    def change(self, container_id: str, state: ContainerState) -> None:
+        seen = self._containers.get(container_id)
+        if seen is not None:
+            code = 0 if state is ContainerState.EXITED else None
+            self._containers[container_id] = SeenContainer(
+                container_id, seen.task_id, state, image_digest=seen.image_digest, exit_code=code
+            )
 
-    async def remove(self, container_id: str) -> None:
+    def drop(self, container_id: str) -> None:
         self._containers.pop(container_id, None)
-
-    def _change(self, container_id: str, state: ContainerState) -> None:
-        seen = self._containers[container_id]
-        code = 0 if state is ContainerState.EXITED else None
-        self._containers[container_id] = replace(seen, state=state, exit_code=code)
 
     async def events(self) -> AsyncIterator[ContainerChanged | EventGap]:
         while True:
@@ -91,6 +130,12 @@ class InstantRuntime:
         return
         yield
 
+    async def tasks_with_files(self) -> frozenset[TaskId]:
+        return frozenset()
+
+    async def discard_files(self, is_needed: Callable[[TaskId], bool]) -> None:
+        return None
+
     async def disk_use(self) -> DiskUse:
         return DiskUse(100 * GIB, 90 * GIB)
 
@@ -99,3 +144,55 @@ class InstantRuntime:
 
     async def aclose(self) -> None:
         self._containers.clear()
+
+
+class InstantCalls:
+    """The agent's calls to an `InstantRuntime`: answered together, on the loop's next round."""
+
+    def __init__(
+        self, runtime: ContainerRuntime, clock: Clock, feed: Callable[[Event], None]
+    ) -> None:
+        assert isinstance(runtime, InstantRuntime)
+        self._runtime = runtime
+        self._feed = feed
+        self._asked: list[CallEffect] = []
+
+    def begin(self, group: asyncio.TaskGroup, effect: CallEffect) -> None:
+        if not self._asked:
+            asyncio.get_running_loop().call_soon(self._answer)
+        self._asked.append(effect)
+
+    def cancel(self, call_id: int) -> None:
+        self._asked = [effect for effect in self._asked if effect.call_id != call_id]
+
+    async def discard_files(self, state: AgentState) -> None:
+        return None
+
+    def _answer(self) -> None:
+        asked, self._asked = self._asked, []
+        loop = asyncio.get_running_loop()
+        for effect in asked:
+            if isinstance(effect, StartContainer) and self._runtime.start_s:
+                loop.call_later(self._runtime.start_s, self._answer_one, effect)
+            else:
+                self._answer_one(effect)
+
+    def _answer_one(self, effect: CallEffect) -> None:
+        self._feed(self._event(effect))
+
+    def _event(self, effect: CallEffect) -> Event:
+        task_id, call_id, runtime = effect.task_id, effect.call_id, self._runtime
+        match effect:
+            case InspectContainer():
+                return ContainerSeen(task_id, call_id, runtime.see(task_id))
+            case PullImage(task=task):
+                return ImagePulled(task_id, call_id, runtime.image(task))
+            case CreateContainer(image=image):
+                return ContainerCreated(task_id, call_id, runtime.make(task_id, image))
+            case StartContainer(container_id=container_id):
+                runtime.change(container_id, ContainerState.RUNNING)
+            case StopContainer(container_id=container_id):
+                runtime.change(container_id, ContainerState.EXITED)
+            case RemoveContainer(container_id=container_id):
+                runtime.drop(container_id)
+        return CallEnded(task_id, call_id)

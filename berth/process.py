@@ -33,6 +33,7 @@ from berth.observability import (
     serve_observability,
 )
 from berth.systemd import Notifier
+from berth.wire.wakeups import WakefulLoop
 
 __all__ = [
     "Health",
@@ -181,7 +182,8 @@ def run_process(serve: Callable[[Supervisor], Awaitable[None]]) -> int:
             await serve(supervisor)
 
     try:
-        asyncio.run(supervised())
+        with asyncio.Runner(loop_factory=WakefulLoop) as runner:
+            runner.run(supervised())
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BerthError as error:

@@ -27,7 +27,7 @@ from berth.model.task import TaskState
 from berth.v1 import dispatcher_pb2 as pb
 from berth.v1 import types_pb2
 from berth.wire.convert import to_proto, write_proto
-from nodeagent.calls import RuntimeCalls
+from nodeagent.calls import CallsMaker, RuntimeCalls
 from nodeagent.core.backoff import ENGINE_FIRST_S, ENGINE_MAX_S, doubled_s
 from nodeagent.core.isolation import fence_delay_s
 from nodeagent.core.messages import (
@@ -107,6 +107,7 @@ class Agent:
         publisher: LogPublisher,
         journal: Journal,
         observer: AgentObserver | None = None,
+        calls: CallsMaker = RuntimeCalls,
     ) -> None:
         self._options = options
         self._clock = clock
@@ -137,7 +138,7 @@ class Agent:
             clock=clock,
             entropy=entropy,
         )
-        self._calls = RuntimeCalls(runtime, clock, self.feed)
+        self._calls = calls(runtime, clock, self.feed)
         self._logs = LogRelay(node_id=options.node_id, runtime=runtime, publisher=publisher)
         self._sweeper = Sweeper(runtime, clock, entropy, self._observer)
 

@@ -6,6 +6,7 @@ Not here: how many at once (nodeagent.core), the calls themselves (nodeagent.run
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
 import structlog
 
@@ -37,6 +38,25 @@ PROGRESS_PERIOD_S = 1.0
 """How often at most a pull's progress is told."""
 
 _MB = 1_000_000
+
+
+class Calls(Protocol):
+    """Carries out calls; a port, because a runtime that answers at once needs no tasks."""
+
+    def begin(self, group: asyncio.TaskGroup, effect: CallEffect) -> None:
+        """Begin a call; its result is fed when it ends."""
+        ...
+
+    def cancel(self, call_id: int) -> None:
+        """Give up a call; nothing is fed."""
+        ...
+
+    async def discard_files(self, state: AgentState) -> None:
+        """Remove configs and secrets that no task of ours needs any more."""
+        ...
+
+
+CallsMaker: TypeAlias = Callable[[ContainerRuntime, Clock, Callable[[Event], None]], Calls]
 
 
 class RuntimeCalls:

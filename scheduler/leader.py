@@ -11,7 +11,7 @@ a `ClusterStore`, and nothing else.
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -19,19 +19,17 @@ import structlog
 
 from berth.clock import Clock
 from berth.entropy import Entropy
-from berth.errors import BerthError, NotLeaderError, StaleEpochError
+from berth.errors import NotLeaderError, StaleEpochError
 from berth.model.ids import Epoch, NodeId, Revision, TaskId
 from berth.model.instant import Instant
-from berth.model.registry_auth import RegistryAuth
-from berth.model.task import Task
-from berth.v1 import types_pb2
+from scheduler.commit_pace import NODES_PER_SLICE, is_commit_due
 from scheduler.core import membership
 from scheduler.core.now import Now
 from scheduler.core.state import LeaderState
 from scheduler.core.step import Timers, TurnReport, next_wake, take_turn
 from scheduler.dispatch.desk import AgentDesk, AgentSession, DeskObserver
 from scheduler.dispatch.files import FileOpener, FilePost, cannot_open
-from scheduler.dispatch.messages import assignment_of, template_key, template_of
+from scheduler.dispatch.packing import Delivery, Packing, Unsealer
 from scheduler.store.port import ClusterStore
 from scheduler.store.records import encode_changes
 
@@ -40,12 +38,6 @@ log = structlog.get_logger()
 
 TURN_PAUSE_S = 0.002
 """Between two turns under load: lets events gather, and lets every other coroutine run."""
-
-COMMIT_EVERY_S = 0.1
-"""How long changes may wait for a burst to end."""
-
-COMMITS_AHEAD = 2
-"""How many commits of a burst may be under way before the next one waits and grows instead."""
 
 TICK_S = 0.5
 PAUSE_NOTICED_S = 1.0
@@ -68,20 +60,14 @@ class LeaderObserver(DeskObserver, Protocol):
         ...
 
 
-class Unsealer(Protocol):
-    """Opens stored registry credentials."""
-
-    def __call__(self, sealed: bytes, context: bytes) -> RegistryAuth | None:
-        """Return the credentials, or None where there are none."""
-        ...
-
-
 @dataclass(slots=True)
 class _Parcel:
     """What may leave once a commit is durable."""
 
     durable: asyncio.Future[Revision]
-    deliveries: list[Callable[[Revision], None]] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+    ends_commit: bool = True
+    """False for all but the last slice of what one turn committed."""
 
 
 class Leader:
@@ -107,8 +93,6 @@ class Leader:
         self._clock = clock
         self._entropy = entropy
         self._observer = observer
-        self._unseal = unseal
-        self._files = FilePost(state.files, open_file)
         self._timers = Timers()
         self._due = asyncio.Event()
         self._parcels: asyncio.Queue[_Parcel] = asyncio.Queue()
@@ -130,6 +114,9 @@ class Leader:
             supersede=self._note_superseded,
         )
         self.sessions = self.desk.sessions
+        files = FilePost(state.files, open_file)
+        note_sent = observer.assignments_sent
+        self._packing = Packing(state, self.sessions, files, unseal, note_sent)
 
     # -- the loop ---------------------------------------------------------------------------------
 
@@ -167,6 +154,7 @@ class Leader:
 
     async def _take_turns(self) -> None:
         expected = committed = self._clock.instant()
+        gathered = 0
         while True:
             now = self.now()
             late_s = now.instant - expected
@@ -177,12 +165,16 @@ class Leader:
             self._observer.turn(report, self._clock.instant() - now.instant)
             for node in report.lost:
                 self._on_lost(node)
-            # In a burst the same documents change turn after turn: write them once in a while, and
-            # not faster than the store takes them.
-            is_due = now.instant - committed >= COMMIT_EVERY_S and self._undelivered < COMMITS_AHEAD
-            if not report.is_unfinished or is_due:
-                self._commit_turn()
-                committed = now.instant
+            gathered += report.placed
+            if not report.is_unfinished or is_commit_due(
+                now.instant - committed,
+                undelivered=self._undelivered,
+                is_awaited=bool(self._waiters),
+                tasks=gathered,
+                nodes=len(self.state.untold),
+            ):
+                await self._commit_turn()
+                committed, gathered = now.instant, 0
             if report.is_unfinished:
                 self._due.set()
             await self._clock.sleep(TURN_PAUSE_S)
@@ -214,24 +206,42 @@ class Leader:
         self._observer.node_lost(silent_s)
         self.desk.expel(node)
 
-    def _commit_turn(self) -> None:
-        """Hand a turn's changes to the store, and what rests on them to the delivery."""
+    async def _commit_turn(self) -> None:
+        """Hand a turn's changes to the store, and what rests on them to the delivery.
+
+        With thousands of nodes this takes tens of milliseconds, so that it is done in slices, each
+        of which could be the last: what changes between two of them goes with the next one.
+        """
+        while self._commit_slice():
+            await self._clock.sleep(0)
+
+    def _commit_slice(self) -> bool:
+        """Commit some of what changed; return whether more is left."""
         state = self.state
-        unsaved, untold, forgotten = state.take_changes()
-        purged = state.take_purged()
-        waiters, self._waiters = self._waiters, []
-        joining = self.desk.take_joining()
+        unsaved, untold, forgotten = state.take_changes(NODES_PER_SLICE)
+        is_last = not state.unsaved.placements
+        # The complete set that these sessions wait for rests on every slice, and holds all.
+        for session in self.desk.joining:
+            untold.pop(session.node, None)
+            forgotten.pop(session.node, None)
+        waiters: list[asyncio.Future[Revision]] = []
+        joining: list[AgentSession] = []
+        purged: dict[NodeId, list[TaskId]] = {}
+        if is_last:
+            waiters, self._waiters = self._waiters, []
+            joining = self.desk.take_joining()
+            purged = state.take_purged()
         if not (unsaved or untold or forgotten or purged or waiters or joining):
-            return
-        deliveries = self._prepare(untold, forgotten, joining)
-        deliveries += [self._purge(node, task_ids) for node, task_ids in sorted(purged.items())]
+            return not is_last
+        deliveries = self._packing.pack(untold, forgotten, joining, purged)
         if unsaved or self._last_commit is None:
             self._last_commit = self._store.commit_nowait(encode_changes(state, unsaved))
             self._last_commit.add_done_callback(_mark_retrieved)
         for waiter in waiters:
             deliveries.append(_resolver(waiter))
-        self._undelivered += 1
-        self._parcels.put_nowait(_Parcel(self._last_commit, deliveries))
+        self._undelivered += is_last
+        self._parcels.put_nowait(_Parcel(self._last_commit, deliveries, is_last))
+        return not is_last
 
     async def _deliver(self) -> None:
         while True:
@@ -241,77 +251,9 @@ class Leader:
             except StaleEpochError as error:
                 log.warning("commit_refused", epoch=self.epoch, why=str(error))
                 raise
-            self._undelivered -= 1
+            self._undelivered -= parcel.ends_commit
             for deliver in parcel.deliveries:
                 deliver(self.revision)
-
-    def _prepare(
-        self,
-        untold: dict[NodeId, dict[TaskId, Task]],
-        forgotten: dict[NodeId, list[TaskId]],
-        joining: list[AgentSession],
-    ) -> list[Callable[[Revision], None]]:
-        """Freeze what nodes are to be told, as memory is now, for after the commit."""
-        deliveries: list[Callable[[Revision], None]] = []
-        complete = {session.node for session in joining if not session.outbox.is_closed}
-        for session in joining:
-            tasks = self.state.node_tasks.get(session.node, {}).values()
-            deliveries.append(self._parcel_for(session, tasks, [], complete=True))
-        for node in sorted({*untold, *forgotten} - complete):
-            told = self.sessions.get(node)
-            if told is not None:
-                tasks = untold.get(node, {}).values()
-                gone = forgotten.get(node, [])
-                deliveries.append(self._parcel_for(told, tasks, gone, complete=False))
-        self._files.forget_opened()
-        return deliveries
-
-    def _parcel_for(
-        self,
-        session: AgentSession,
-        tasks: Collection[Task],
-        forgotten: Collection[TaskId],
-        *,
-        complete: bool,
-    ) -> Callable[[Revision], None]:
-        assignments = []
-        templates: list[types_pb2.TaskTemplate] = []
-        for task in tasks:
-            assignments.append(assignment_of(task))
-            key = template_key(self.state.services[task.service_id].record, task)
-            if key not in session.outbox.seen_templates:
-                session.outbox.seen_templates.add(key)
-                templates.append(self._template(task))
-        gone = [str(task_id) for task_id in forgotten]
-        files = self._files.messages(session.outbox.files, self.state.services, tasks, forgotten)
-
-        def deliver(revision: Revision) -> None:
-            for message in files:  # Before the assignments that need them.
-                session.outbox.put_message(message)
-            session.outbox.put(revision, assignments, templates, gone, complete=complete)
-            self._observer.assignments_sent(len(assignments))
-
-        return deliver
-
-    def _purge(self, node: NodeId, task_ids: list[TaskId]) -> Callable[[Revision], None]:
-        def deliver(revision: Revision) -> None:
-            session = self.sessions.get(node)
-            if session is not None:  # Else the agent's own sweep gets them when they are old.
-                session.outbox.purge(revision, [str(task_id) for task_id in task_ids])
-
-        return deliver
-
-    def _template(self, task: Task) -> types_pb2.TaskTemplate:
-        record = self.state.services[task.service_id].record
-        is_newest = task.template_version == record.template_version
-        sealed = record.sealed_auth if is_newest else record.previous_sealed_auth
-        auth = None
-        try:
-            auth = self._unseal(sealed, record.id.encode())
-        except BerthError as error:
-            # The pull will say what it lacks; one service's credentials must not end a leadership.
-            log.error("credentials_unreadable", service=record.spec.name, why=error.message)
-        return template_of(record, task.template_version, auth)
 
     # -- users ------------------------------------------------------------------------------------
 

@@ -9,7 +9,13 @@ way out; a message that is refused has changed nothing.
 from berth.model.ids import ServiceId, TaskId
 from berth.model.instant import START, Instant
 from berth.model.task import TaskState
-from nodeagent.core.messages import Assigned, DropSession, TaskAssignment
+from nodeagent.core.messages import (
+    Assigned,
+    DropSession,
+    LogsRequested,
+    Said,
+    TaskAssignment,
+)
 from nodeagent.core.state import DEAD_STATES, AgentState, LocalTask, Phase
 from nodeagent.core.task_machine import Gate, fold_seen
 from nodeagent.runtime.port import SeenContainer
@@ -67,6 +73,26 @@ def apply_assigned(state: AgentState, assigned: Assigned, gate: Gate, now: Insta
         _prune_templates(state, keep=len(assigned.templates))  # It counts on what it just told.
     else:
         _prune_templates(state, keep=TEMPLATES_KEPT_UNUSED)
+
+
+def concerned(state: AgentState, said: Said) -> list[TaskId]:
+    """Return the tasks whose next step a message may change.
+
+    In a burst a node with hundreds of tasks is told of a few more again and again. Changes concern
+    these, and those whose template came with credentials: their pulls may succeed now.
+    """
+    match said:
+        case Assigned(is_complete=False):
+            told = [*(task.task_id for task in said.tasks), *said.forgotten]
+            keys = {template.key for template in said.templates if template.registry_auth}
+            if keys:
+                tasks = state.tasks.values()
+                told += [task.id for task in tasks if task.assignment.template_key in keys]
+            return told
+        case LogsRequested():
+            return []
+        case _:
+            return list(state.tasks)
 
 
 def add_surplus(state: AgentState, seen: SeenContainer, gate: Gate, now: Instant) -> None:

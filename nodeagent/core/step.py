@@ -15,7 +15,7 @@ from itertools import chain, islice
 from berth.model.cluster import ClusterSettings
 from berth.model.ids import TaskId
 from berth.model.instant import NEVER, Instant, after
-from nodeagent.core.assignments import add_surplus, apply_assigned, refusal_of
+from nodeagent.core.assignments import add_surplus, apply_assigned, concerned, refusal_of
 from nodeagent.core.calls import effect_of
 from nodeagent.core.files import lack_of_files, note_lost_files, take_files
 from nodeagent.core.isolation import acts_alone_from, fence_delay_s, is_obeyed
@@ -76,7 +76,7 @@ def step(state: AgentState, event: Event, now: Instant) -> list[Effect]:
     match event:
         case SchedulerSpoke():
             effects += _hear(state, event, now)
-            touched = list(state.tasks)
+            touched = concerned(state, event.said)
         case (
             ImagePulled()
             | ContainerCreated()
@@ -309,8 +309,9 @@ def _next_in_lanes(state: AgentState) -> Iterator[TaskId]:
     With hundreds of tasks waiting, looking at each after each call made the agent quadratic.
     """
     for lane, queue in state.waiting.items():
-        room = state.limits.of(lane) - state.in_flight[lane]
-        yield from list(islice(queue, max(room, 0)))
+        if queue:
+            room = state.limits.of(lane) - state.in_flight[lane]
+            yield from list(islice(queue, max(room, 0)))
 
 
 def _is_done_with(task: LocalTask) -> bool:
@@ -352,7 +353,8 @@ def _advance_one(state: AgentState, task: LocalTask, gate: Gate, now: Instant) -
 
 def _leave_queues(state: AgentState, task_id: TaskId) -> None:
     for queue in state.waiting.values():
-        queue.pop(task_id, None)
+        if queue:
+            queue.pop(task_id, None)
 
 
 def _fence_at(state: AgentState, task: LocalTask) -> Instant:

@@ -240,10 +240,7 @@ class LeaderState:
         self.tell_story(service, task, now, f"{desired.name.lower()} wanted: {reason or 'planned'}")
 
     def observe(self, task: Task, status: TaskStatus, now: Now) -> bool:
-        """Fold an agent's report into a task; returns whether its state rose.
-
-        A report of an equal state refreshes the message only; a lower one is late and ignored.
-        """
+        """Fold a report into a task; returns whether its state rose. A lower one is late."""
         if status.state < task.observed or task.observed.is_terminal:
             return False
         before = task.observed
@@ -381,13 +378,20 @@ class LeaderState:
         return purged
 
     def take_changes(
-        self,
+        self, nodes_max: int | None = None
     ) -> tuple[Unsaved, dict[NodeId, dict[TaskId, Task]], dict[NodeId, list[TaskId]]]:
-        """Hand over what must be written and what agents must be told, and begin anew."""
+        """Hand over what must be written and told, but of so many nodes only; begin anew.
+
+        What is taken can be committed by itself: all that placements may rest on is in it.
+        """
         unsaved, self.unsaved = self.unsaved, Unsaved()
         unsaved.files = self.files.take_unsaved()
         for node in unsaved.placements:
             self.lagging.pop(node, None)
         untold, self.untold = self.untold, {}
         forgotten, self.forgotten = self.forgotten, {}
+        left = unsaved.split_off(nodes_max)
+        self.unsaved.placements = left
+        self.untold = {node: untold.pop(node) for node in left if node in untold}
+        self.forgotten = {node: forgotten.pop(node) for node in left if node in forgotten}
         return unsaved, untold, forgotten

@@ -1,10 +1,11 @@
 """Which documents of the leader's memory differ from the store.
 
 Duty: one set a kind of document. Not here: what makes a document differ (state), writing it
-(scheduler.store.records).
+(scheduler.store.records), when (scheduler.leader).
 """
 
 from dataclasses import dataclass, field
+from itertools import islice
 
 from berth.model.files import FileKey
 from berth.model.ids import NodeId, ServiceId
@@ -12,7 +13,7 @@ from berth.model.ids import NodeId, ServiceId
 
 @dataclass(slots=True)
 class Unsaved:
-    """Which documents differ from the store."""
+    """Which documents differ from the store, in the order in which they were first changed."""
 
     services: dict[ServiceId, None] = field(default_factory=dict)
     history: dict[tuple[ServiceId, int], None] = field(default_factory=dict)
@@ -24,3 +25,11 @@ class Unsaved:
     def __bool__(self) -> bool:
         documents = (self.services, self.history, self.nodes, self.placements, self.files)
         return self.cluster or any(documents)
+
+    def split_off(self, nodes_max: int | None) -> dict[NodeId, None]:
+        """Take out and return the placements of all but `nodes_max` nodes; None leaves all."""
+        if nodes_max is None or len(self.placements) <= nodes_max:
+            return {}
+        left = dict.fromkeys(islice(self.placements, nodes_max, None))
+        self.placements = dict.fromkeys(islice(self.placements, nodes_max))
+        return left

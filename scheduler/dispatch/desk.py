@@ -5,7 +5,7 @@ Not here: streams (session, service), what follows from the changes (scheduler.c
 assignments may leave (scheduler.leader).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -253,6 +253,11 @@ class AgentDesk:
         """End the session of a node that is lost, or was removed from the cluster."""
         self._supersede(node)
         self._tell_period_if_changed()
+
+    @property
+    def joining(self) -> Sequence[AgentSession]:
+        """The sessions that `take_joining` would hand over."""
+        return self._joining
 
     def take_joining(self) -> list[AgentSession]:
         """Hand over the sessions that wait for their complete assignment set."""

@@ -9,6 +9,7 @@ an ended task in both, and the loader believes the history; the other order woul
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from berth.model.cluster import ClusterSettings
 from berth.model.ids import ClusterId, NodeId, ServiceId, task_id
@@ -182,30 +183,39 @@ def encode_placements(tasks: Iterable[Task]) -> bytes:
     """
     parts: dict[ServiceId, list[bytes]] = {}
     for task in tasks:
-        if not task.encoded:
-            task.encoded = _framed(_TASKS_TAG, _encode_task(task))
-        parts.setdefault(task.service_id, []).append(task.encoded)
-    head = pb.PlacementsRecord(schema=SCHEMA).SerializeToString()
-    services = [
-        _framed(_SERVICES_TAG, pb.ServicePlacements(service_id=service).SerializeToString(), *rest)
-        for service, rest in parts.items()
-    ]
-    return b"".join((head, *services))
+        encoded = task.encoded
+        if not encoded:
+            encoded = task.encoded = _framed(_TASKS_TAG, _encode_task(task))
+        same = parts.get(task.service_id)
+        if same is None:
+            parts[task.service_id] = [_service_head(task.service_id), encoded]
+        else:
+            same.append(encoded)
+    return b"".join((_HEAD, *(_framed(_SERVICES_TAG, b"".join(it)) for it in parts.values())))
 
 
+@lru_cache(maxsize=16_384)
+def _service_head(service: ServiceId) -> bytes:
+    """Return the part of a service's placements on any node that is before its tasks."""
+    return pb.ServicePlacements(service_id=service).SerializeToString()
+
+
+_HEAD = pb.PlacementsRecord(schema=SCHEMA).SerializeToString()
 _TASKS_TAG = (pb.ServicePlacements.TASKS_FIELD_NUMBER << 3) | 2
 _SERVICES_TAG = (pb.PlacementsRecord.SERVICES_FIELD_NUMBER << 3) | 2
 
 
-def _framed(tag: int, *parts: bytes) -> bytes:
-    """Return `parts` as one length-delimited field, as protobuf's wire format has it."""
-    length = sum(map(len, parts))
+def _framed(tag: int, body: bytes) -> bytes:
+    """Return `body` as one length-delimited field, as protobuf's wire format has it."""
+    length = len(body)
+    if length <= 0x7F:
+        return b"%c%c%b" % (tag, length, body)
     head = bytearray((tag,))
     while length > 0x7F:
         head.append(length & 0x7F | 0x80)
         length >>= 7
     head.append(length)
-    return b"".join((bytes(head), *parts))
+    return bytes(head) + body
 
 
 def _encode_task(task: Task) -> bytes:

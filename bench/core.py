@@ -1,0 +1,131 @@
+"""Rows 1 and 2: the leader's core alone, from a created service to records ready to commit.
+
+    python -m bench.core [--nodes 10000] [--services 100] [--replicas 1000] [--save FILE]
+
+Counted: supervising, making the tasks, constraints, ranking, taking the nodes, and encoding each
+node's document and each node's assignments, with commits as often as the leader's own loop makes
+them. Not counted: etcd, gRPC, agents. Every service has two constraints of its own and reserves CPU
+and memory. Seconds are CPU time of this one process, so that other work on the machine does not
+count. The collector is set as a leader sets it.
+"""
+
+import argparse
+import random
+import time
+from pathlib import Path
+
+from bench.figures import save
+from berth.model.ids import ClusterId, NodeId, ServiceId, SessionId
+from berth.model.instant import Instant, Timestamp
+from berth.model.node import NodeDescription
+from berth.model.resources import NodeResources
+from berth.model.service import Platform
+from berth.process import freeze_loaded_memory
+from scheduler.core import commands, membership
+from scheduler.core.cluster_record import ClusterRecord
+from scheduler.core.now import Now
+from scheduler.core.state import LeaderState
+from scheduler.core.step import Timers, take_turn
+from scheduler.dispatch.messages import assignment_of
+from scheduler.store.records import encode_changes
+from tests.builders import a_spec
+
+LABELS, VALUES = 20, 10
+GIB = 2**30
+
+
+def a_cluster(nodes: int, rng: random.Random) -> LeaderState:
+    """Join nodes of 64 CPUs and 256 GiB, with 20 labels of 10 values each."""
+    state = LeaderState(ClusterRecord(ClusterId("bench")))
+    for number in range(nodes):
+        labels = {f"k{key}": f"v{rng.randrange(VALUES)}" for key in range(LABELS)}
+        description = NodeDescription(
+            hostname=f"host-{number}",
+            platform=Platform("linux", "x86_64"),
+            resources=NodeResources(64 * 10**9, 256 * GIB),
+            agent_labels=labels,
+        )
+        node = NodeId(f"node-{number:06}")
+        hello = membership.Joined(node, SessionId(f"s-{number}"), "boot", description, ())
+        membership.join(state, hello, now_at(0.0))
+    state.take_changes()
+    return state
+
+
+def now_at(instant: float) -> Now:
+    return Now(Instant(1000.0 + instant), Timestamp(1_700_000_000.0 + instant))
+
+
+def constraints(rng: random.Random) -> tuple[str, ...]:
+    one, two = rng.sample(range(LABELS), 2)
+    return (
+        f"node.labels.k{one}!=v{rng.randrange(VALUES)}",
+        f"node.labels.k{two}!=v{rng.randrange(VALUES)}",
+    )
+
+
+def fill(state: LeaderState, services: int, replicas: int, rng: random.Random) -> dict[str, float]:
+    """Create the services, take turns until all is placed; return how it went."""
+    total = services * replicas
+    specs = [
+        a_spec(
+            f"svc-{n}", replicas, image="app:1", cpus=0.01, memory=2**22,
+            constraints=constraints(rng),
+        )
+        for n in range(services)
+    ]  # fmt: skip
+    timers = Timers()
+    turns, slices = [], 0
+    documents = messages = placed = since_commit = 0
+    take_turn(state, timers, now_at(0.0))
+    state.take_changes()
+    begun = time.process_time()
+    for number, spec in enumerate(specs):
+        service = ServiceId(f"{number:025}")
+        commands.create_service(state, service, spec, b"", now_at(0.001))
+    while placed < total:
+        slices += 1
+        turn_began = time.process_time()
+        report = take_turn(state, timers, now_at(0.001 * slices))
+        turns.append(time.process_time() - turn_began)
+        placed += report.placed
+        since_commit += report.placed
+        if since_commit >= 20_000 or not report.is_unfinished:
+            since_commit = 0
+            unsaved, untold, _ = state.take_changes()
+            documents += len(encode_changes(state, unsaved))
+            for tasks in untold.values():
+                messages += len([assignment_of(task) for task in tasks.values()])
+            if not report.is_unfinished and placed < total:
+                raise SystemExit(f"only {placed} of {total} tasks found a place")
+    spent = time.process_time() - begun
+    assert messages == total, f"{messages} assignments for {total} tasks"
+    turns.sort()
+    return {
+        "nodes": len(state.nodes),
+        "tasks": total,
+        "services": services,
+        "tasks_per_s": total / spent,
+        "us_per_task": spent / total * 1e6,
+        "turn_p50_ms": turns[len(turns) // 2] * 1000,
+        "turn_p99_ms": turns[int(len(turns) * 0.99)] * 1000,
+        "documents": documents,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--nodes", type=int, default=10_000)
+    parser.add_argument("--services", type=int, default=100)
+    parser.add_argument("--replicas", type=int, default=1000)
+    parser.add_argument("--save", type=Path, help="Append the figures to this file, as JSON.")
+    args = parser.parse_args()
+    rng = random.Random(args.nodes)
+    state = a_cluster(args.nodes, rng)
+    freeze_loaded_memory()
+    figures = fill(state, args.services, args.replicas, rng)
+    save("core", vars(args), figures, {}, args.save)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""When a burst that is not over yet is written and sent: the arithmetic. Pure.
+
+Without bursts every turn is committed at once. Within one the same documents change turn after
+turn, and each commit means a message to every node in it; a message costs the leader the same
+whether it holds one task or twenty (docs/adr/0008-gather-in-bursts.md). So, with nobody waiting for
+an answer, tasks are gathered until each node gets several at once, for as long at most as the
+messages themselves would take: then these are sent while the next ones gather.
+"""
+
+COMMIT_EVERY_S = 0.1
+"""How long changes may wait in a burst while somebody waits for them, or nodes are few."""
+
+COMMITS_AHEAD = 2
+"""How many commits of a burst may be under way before the next one waits and grows instead."""
+
+MESSAGE_COST_S = 0.0002
+"""About what a message to an agent costs the leader, whatever is in it."""
+
+FAT_MESSAGE_TASKS = 10
+"""From here on, waiting for more tasks a message gains little."""
+
+NODES_PER_SLICE = 63
+"""How many nodes' documents and messages are made before others may run: a few milliseconds, and
+half of what fits into one transaction."""
+
+
+def is_commit_due(
+    waited_s: float, *, undelivered: int, is_awaited: bool, tasks: int, nodes: int
+) -> bool:
+    """Return whether to write what a burst has changed so far, though it goes on.
+
+    Args:
+        waited_s: since the last commit.
+        undelivered: commits that are not durable yet; the store is not pressed further.
+        is_awaited: whether a user waits for an answer.
+        tasks: placed since the last commit.
+        nodes: that have something to be told.
+    """
+    if waited_s < COMMIT_EVERY_S or undelivered >= COMMITS_AHEAD:
+        return False
+    return is_awaited or tasks >= nodes * FAT_MESSAGE_TASKS or waited_s >= nodes * MESSAGE_COST_S

@@ -1,0 +1,132 @@
+"""What a commit lets out: each node's part of it, frozen as memory was at the commit.
+
+Duty: the leader's memory -> for each session concerned one delivery, to be made once the commit is
+durable. Not here: the single messages' form (messages, files), when (scheduler.leader).
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Protocol
+
+import structlog
+
+from berth.errors import BerthError
+from berth.model.ids import NodeId, Revision, TaskId
+from berth.model.registry_auth import RegistryAuth
+from berth.model.task import Task
+from berth.v1 import types_pb2
+from scheduler.core.state import LeaderState
+from scheduler.dispatch.desk import AgentSession
+from scheduler.dispatch.files import FilePost
+from scheduler.dispatch.messages import TemplateKey, assignment_of, template_key, template_of
+
+log = structlog.get_logger()
+
+Delivery = Callable[[Revision], None]
+
+
+class Unsealer(Protocol):
+    """Opens stored registry credentials."""
+
+    def __call__(self, sealed: bytes, context: bytes) -> RegistryAuth | None:
+        """Return the credentials, or None where there are none."""
+        ...
+
+
+class Packing:
+    """Packs for all sessions of one leadership."""
+
+    def __init__(
+        self,
+        state: LeaderState,
+        sessions: Mapping[NodeId, AgentSession],
+        files: FilePost,
+        unseal: Unsealer,
+        note_sent: Callable[[int], None],
+    ) -> None:
+        self._state = state
+        self._sessions = sessions
+        self._files = files
+        self._unseal = unseal
+        self._note_sent = note_sent
+
+    def pack(
+        self,
+        untold: dict[NodeId, dict[TaskId, Task]],
+        forgotten: dict[NodeId, list[TaskId]],
+        joining: list[AgentSession],
+        purged: dict[NodeId, list[TaskId]],
+    ) -> list[Delivery]:
+        """Freeze what nodes are to be told, as memory is now, for after the commit.
+
+        Args:
+            untold: by node, the tasks that it must be told of.
+            forgotten: by node, the tasks that it may forget.
+            joining: sessions that get their complete set; not in the two above.
+            purged: by node, the ended tasks whose containers may go.
+        """
+        deliveries: list[Delivery] = []
+        made: dict[TemplateKey, types_pb2.TaskTemplate] = {}
+        for session in joining:
+            tasks = self._state.node_tasks.get(session.node, {}).values()
+            deliveries.append(self._parcel_for(session, tasks, [], made, complete=True))
+        for node in sorted({*untold, *forgotten}):
+            told = self._sessions.get(node)
+            if told is not None:
+                tasks = untold.get(node, {}).values()
+                gone = forgotten.get(node, [])
+                deliveries.append(self._parcel_for(told, tasks, gone, made, complete=False))
+        self._files.forget_opened()
+        deliveries += [self._purge(node, task_ids) for node, task_ids in sorted(purged.items())]
+        return deliveries
+
+    def _parcel_for(
+        self,
+        session: AgentSession,
+        tasks: Collection[Task],
+        forgotten: Collection[TaskId],
+        made: dict[TemplateKey, types_pb2.TaskTemplate],
+        *,
+        complete: bool,
+    ) -> Delivery:
+        """Freeze one session's part; `made` holds the templates that others were sent just now."""
+        assignments = []
+        templates: list[types_pb2.TaskTemplate] = []
+        for task in tasks:
+            assignments.append(assignment_of(task))
+            key = template_key(self._state.services[task.service_id].record, task)
+            if key not in session.outbox.seen_templates:
+                session.outbox.seen_templates.add(key)
+                template = made.get(key)
+                if template is None:
+                    template = made[key] = self._template(task)
+                templates.append(template)
+        gone = [str(task_id) for task_id in forgotten]
+        files = self._files.messages(session.outbox.files, self._state.services, tasks, forgotten)
+
+        def deliver(revision: Revision) -> None:
+            for message in files:  # Before the assignments that need them.
+                session.outbox.put_message(message)
+            session.outbox.put(revision, assignments, templates, gone, complete=complete)
+            self._note_sent(len(assignments))
+
+        return deliver
+
+    def _purge(self, node: NodeId, task_ids: list[TaskId]) -> Delivery:
+        def deliver(revision: Revision) -> None:
+            session = self._sessions.get(node)
+            if session is not None:  # Else the agent's own sweep gets them when they are old.
+                session.outbox.purge(revision, [str(task_id) for task_id in task_ids])
+
+        return deliver
+
+    def _template(self, task: Task) -> types_pb2.TaskTemplate:
+        record = self._state.services[task.service_id].record
+        is_newest = task.template_version == record.template_version
+        sealed = record.sealed_auth if is_newest else record.previous_sealed_auth
+        auth = None
+        try:
+            auth = self._unseal(sealed, record.id.encode())
+        except BerthError as error:
+            # The pull will say what it lacks; one service's credentials must not end a leadership.
+            log.error("credentials_unreadable", service=record.spec.name, why=error.message)
+        return template_of(record, task.template_version, auth)

@@ -1,0 +1,26 @@
+"""When a burst that goes on is committed."""
+
+import pytest
+
+from scheduler.commit_pace import is_commit_due
+
+CASES = [
+    pytest.param(0.09, 0, True, 50, 1, False, id="not more often than ten times a second"),
+    pytest.param(0.1, 0, True, 50, 5000, True, id="at once then, when somebody waits"),
+    pytest.param(0.1, 2, True, 50, 5000, False, id="not ahead of the store"),
+    pytest.param(0.1, 0, False, 5000, 2000, False, id="with few tasks a message, they gather"),
+    pytest.param(0.1, 0, False, 20_000, 2000, True, id="with ten tasks a message, they leave"),
+    pytest.param(0.4, 0, False, 5000, 2000, True, id="no longer than the messages take"),
+    pytest.param(0.1, 0, False, 100, 100, True, id="few nodes are told at once"),
+    pytest.param(0.1, 0, False, 0, 0, True, id="nobody to be told"),
+]
+
+
+@pytest.mark.parametrize(("waited_s", "undelivered", "is_awaited", "tasks", "nodes", "due"), CASES)
+def test_is_commit_due(
+    waited_s: float, undelivered: int, is_awaited: bool, tasks: int, nodes: int, due: bool
+) -> None:
+    found = is_commit_due(
+        waited_s, undelivered=undelivered, is_awaited=is_awaited, tasks=tasks, nodes=nodes
+    )
+    assert found is due
