@@ -55,6 +55,9 @@ CONTROL_CALLS: Final[Mapping[str, UserRole]] = {
     "RemoveFile": _DEPLOY,
     "GetFile": _VIEW,
     "ListFiles": _VIEW,
+    "CreateNetwork": _DEPLOY,
+    "ListNetworks": _VIEW,
+    "RemoveNetwork": _DEPLOY,
 }
 
 DOCKER_ROUTES: Final[Mapping[str, UserRole]] = {

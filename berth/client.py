@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from berth.client_files import FileCalls
+from berth.client_networks import NetworkCalls
 from berth.clock import Clock, SystemClock
 from berth.log_following import follow_logs
 from berth.model.cluster import ClusterSettings
@@ -41,7 +42,7 @@ _SLICE: Final = 50
 _SLICE_PAUSE_S: Final = 0.0005  # A mere sleep(0) would starve what a process's loop also serves.
 
 
-class ControlClient(FileCalls):
+class ControlClient(FileCalls, NetworkCalls):
     """Speaks to the schedulers at `addresses`; any of them will do (an async context manager)."""
 
     def __init__(

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from berth.model.cluster import ClusterSettings
 from berth.model.files import FileId, FileKind
-from berth.model.ids import ClusterId, Epoch, NodeId, ServiceId, TaskId
+from berth.model.ids import ClusterId, Epoch, NetworkId, NodeId, ServiceId, TaskId
 from berth.model.instant import NO_TIME, Timestamp
+from berth.model.network import Network
 from berth.model.node import Node
 from berth.model.service import Platform, ServiceSpec
 from berth.model.task import TaskState, TaskStatus
@@ -43,6 +44,7 @@ class ServiceView:
     completed_tasks: int = 0
     template_version: int = 0
     image_digest: str = ""
+    published_at: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,22 @@ class NodeView:
     def name(self) -> str:
         """What operators call it: its name, else its host name, else its ID."""
         return self.node.spec.name or self.node.description.hostname or self.node.id
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkView:
+    """A network and the names of the services that ask for it."""
+
+    network: Network
+    used_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedNetwork:
+    """The answer to the creation of a network."""
+
+    id: NetworkId
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,6 +229,8 @@ def _show(console: Console, result: UpResult, folders: Folders, *, is_context_ou
     console.print(f"  leader   {result.leader} at {result.leader_address}")
     console.print(f"  nodes    {', '.join(result.nodes)} on the Engine at {result.docker_url}")
     console.print(f"  logs     {folders.logs}")
+    console.print("\nThe docker command uses it once you say:", style="bold")
+    console.print(f"  export DOCKER_HOST={result.docker_host}")
     if is_context_ours:
         console.print("\nThe berth command finds it by itself; elsewhere:", style="bold")
     else:
@@ -236,8 +238,9 @@ def _show(console: Console, result: UpResult, folders: Folders, *, is_context_ou
     for line in environment_lines(result):
         console.print(f"  {line}")
     console.print("\nTry:", style="bold")
-    console.print("  berth service create --name web --replicas 5 nginx")
-    console.print("  berth service ps web")
+    console.print("  docker service create --name web --replicas 5 nginx")
+    console.print("  docker service ps web")
+    console.print("  berth explain web")
     console.print("  berth down")
 
 

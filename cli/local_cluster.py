@@ -73,6 +73,8 @@ class UpResult:
     nodes: tuple[str, ...]
     docker_url: str
     tls: TlsSettings
+    docker_host: str
+    """What DOCKER_HOST must be for the docker command to use the cluster."""
     was_up: bool
     """True when nothing had to be started."""
 
@@ -130,6 +132,7 @@ class LocalRunner:
         self._tidy_engine()  # What a reboot or a kill left of an earlier one.
         self._cluster = LocalCluster(cluster_id=kept_id, nodes=settings.agents)
         self._make_secrets()
+        folders.sockets.mkdir(parents=True, exist_ok=True)
         docker_url = self._provide_engine(settings)
         facts = local_engine.facts(docker_url)
         self._narrator.done(f"Docker Engine {facts.version} answers at {docker_url}")
@@ -161,7 +164,7 @@ class LocalRunner:
 
     def _provide_engine(self, settings: UpSettings) -> str:
         """Return the URL of an Engine that answers, starting a private one where that is asked."""
-        url = settings.docker_url or os.environ.get("DOCKER_HOST") or local_engine.SYSTEM_URL
+        url = settings.docker_url or self._engine_of_environment() or local_engine.SYSTEM_URL
         if local_engine.answers(url):
             return url
         if not settings.start_engine:
@@ -175,10 +178,22 @@ class LocalRunner:
         self._start(ProcessRecord("engine", "engine", tuple(argv), {}, log))
         url = local_engine.private_url(self._folders)
         self._wait("a private Docker Engine", lambda: local_engine.answers(url), _ENGINE_TIMEOUT_S)
-        self._cluster.firewall_rules = local_engine.firewall_rules(url)
+        self._cluster.firewall_rules = local_engine.firewall_rules()
         save_record(self._folders, self._cluster)
         if not local_engine.insert_rules(self._cluster.firewall_rules):
             self._narrator.warn("iptables failed: containers will not reach other machines")
+        return url
+
+    def _engine_of_environment(self) -> str:
+        """Return $DOCKER_HOST, unless it is what an earlier `berth up` told the user to set."""
+        url = os.environ.get("DOCKER_HOST", "")
+        if url.startswith(f"unix://{self._folders.sockets}/") or (
+            url and local_engine.is_berth(url)
+        ):
+            self._narrator.warn(
+                f"DOCKER_HOST={url} is a scheduler of Berth, no Engine; passed over"
+            )
+            return ""
         return url
 
     def _start(self, record: ProcessRecord) -> None:
@@ -216,6 +231,7 @@ class LocalRunner:
             found.ready_nodes,
             self._cluster.docker_url,
             tls,
+            local_plan.docker_host(self._schedulers()),
             was_up,
         )
 
@@ -335,13 +351,22 @@ class LocalRunner:
     def _purge(self) -> None:
         """Remove what we made in the work folder, and the folder if nothing else is in it."""
         folders = self._folders
-        for folder in (folders.logs, folders.tls, folders.etcd, folders.engine):
+        for folder in (
+            folders.logs,
+            folders.tls,
+            folders.etcd,
+            folders.engine,
+            folders.sockets,
+        ):
             shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(folders.work_dir / "agents", ignore_errors=True)
         for file in (folders.key_file, folders.record):
             file.unlink(missing_ok=True)
         remove_lock(folders)
         self._narrator.done(f"removed the cluster's state from {folders.work_dir}")
+
+    def _schedulers(self) -> list[ProcessRecord]:
+        return [record for record in self._processes() if record.kind == "scheduler"]
 
     def _processes(self) -> list[ProcessRecord]:
         return list(self._cluster.processes.values())

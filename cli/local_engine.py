@@ -28,6 +28,8 @@ from cli.local_record import Folders, LocalCluster
 SYSTEM_URL: Final = "unix:///var/run/docker.sock"
 CLUSTER_LABEL: Final = "berth.cluster"
 _BRIDGE: Final = "docker0"
+_ADDRESSES: Final = "10.214.0.0/16"
+"""Of all networks of a private Engine: so that its few rules are right for each of them."""
 _FOLDER_CHARACTERS_MAX: Final = 60  # A socket's path may have 107; containerd's lie deeper.
 _PING_TIMEOUT_S: Final = 3.0
 _CALL_TIMEOUT_S: Final = 60.0
@@ -42,10 +44,22 @@ class EngineFacts:
     memory_bytes: int
 
 
+def is_berth(url: str) -> bool:
+    """Tell whether it is no Engine that answers at `url`, but a scheduler of Berth."""
+    if url.startswith("unix://"):
+        return b"server: berth/" in _ping(url.removeprefix("unix://")).lower()
+    try:
+        address = f"http://{url.partition('://')[2]}/_ping"
+        found = requests.get(address, timeout=_PING_TIMEOUT_S).headers.get("Server", "")
+    except (requests.RequestException, ValueError):
+        return False
+    return found.startswith("Berth/")
+
+
 def answers(url: str) -> bool:
     """Tell whether an Engine answers at `url`."""
     if url.startswith("unix://"):
-        return _socket_answers(url.removeprefix("unix://"))
+        return b" 200 " in _ping(url.removeprefix("unix://")).partition(b"\r\n")[0]
     try:
         with _client(url, _PING_TIMEOUT_S) as client:
             return bool(client.ping())
@@ -53,16 +67,20 @@ def answers(url: str) -> bool:
         return False
 
 
-def _socket_answers(path: str) -> bool:
+def _ping(path: str) -> bytes:
+    """Return how the socket at `path` answers a ping; nothing where it does not."""
     # Not by the docker package: a client whose first request fails leaves its socket open.
+    answer = b""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_PING_TIMEOUT_S)
         try:
             connection.connect(path)
             connection.sendall(b"GET /_ping HTTP/1.0\r\nHost: engine\r\n\r\n")
-            return b" 200 " in connection.recv(64)
+            while b"\r\n\r\n" not in answer and (more := connection.recv(4096)):
+                answer += more
         except OSError:
-            return False
+            return b""
+    return answer
 
 
 def facts(url: str) -> EngineFacts:
@@ -80,9 +98,9 @@ def facts(url: str) -> EngineFacts:
 
 
 def remove_containers(url: str, cluster_id: str) -> int:
-    """Remove the containers of one cluster, running or not; return how many there were.
+    """Remove the containers of one cluster, running or not, and the bridges of its networks.
 
-    Their named volumes stay: they are the user's data.
+    Returns how many containers there were. Their named volumes stay: they are the user's data.
 
     Raises:
         UpstreamError: the Engine does not answer, or refuses.
@@ -94,6 +112,8 @@ def remove_containers(url: str, cluster_id: str) -> int:
             for found in client.api.containers(all=True, quiet=True, filters=wanted):
                 client.api.remove_container(found["Id"], force=True, v=True)
                 removed += 1
+            for network in client.api.networks(filters=wanted):
+                client.api.remove_network(network["Id"])
     except (DockerException, requests.RequestException) as error:
         raise UpstreamError(
             f"the Docker Engine at {url} did not remove the cluster's containers: {error}"
@@ -145,6 +165,7 @@ def private_command(folders: Folders, insecure_registries: tuple[str, ...]) -> l
         "pidfile": str(folder / "docker.pid"),
         "hosts": [private_url(folders)],
         "insecure-registries": list(insecure_registries),
+        "default-address-pools": [{"base": _ADDRESSES, "size": 24}],
         # Its rules would outlive it; `firewall_rules` are few and are taken back.
         "iptables": False,
     }
@@ -165,16 +186,14 @@ def note_links(cluster: LocalCluster) -> None:
         cluster.links = [_BRIDGE]
 
 
-def firewall_rules(url: str) -> list[list[str]]:
+def firewall_rules() -> list[list[str]]:
     """Return the rules by which the containers of a private Engine reach the world."""
-    with _client(url, _CALL_TIMEOUT_S) as client:
-        subnets = client.api.inspect_network("bridge")["IPAM"]["Config"]
-    subnet = str(subnets[0]["Subnet"])
     mark = ["-m", "comment", "--comment", "berth up"]
+    away = ["-s", _ADDRESSES, "!", "-d", _ADDRESSES]
     return [
-        ["nat", "POSTROUTING", "-s", subnet, "!", "-o", _BRIDGE, *mark, "-j", "MASQUERADE"],
-        ["filter", "FORWARD", "-s", subnet, *mark, "-j", "ACCEPT"],
-        ["filter", "FORWARD", "-d", subnet, *mark, "-j", "ACCEPT"],
+        ["nat", "POSTROUTING", *away, *mark, "-j", "MASQUERADE"],
+        ["filter", "FORWARD", "-s", _ADDRESSES, *mark, "-j", "ACCEPT"],
+        ["filter", "FORWARD", "-d", _ADDRESSES, *mark, "-j", "ACCEPT"],
     ]
 
 

@@ -25,6 +25,7 @@ HTTP_PORT: Final = 7702
 AGENT_PORT: Final = 7703
 ETCD_PORT: Final = 2379
 _PORT_STEP: Final = 10
+_SOCKET_CHARACTERS_MAX: Final = 107  # The kernel's limit for the path of a socket.
 _SCHEDULERS_MAX: Final = 9
 _AGENTS_MAX: Final = 50
 _BILLION: Final = 1_000_000_000
@@ -139,6 +140,9 @@ def plan_schedulers(
             *tls_flags(certificates(name)),
             *(f"--insecure-registry={registry}" for registry in settings.insecure_registries),
         ]
+        socket_path = folders.sockets / f"{name}.sock"
+        if len(str(socket_path)) <= _SOCKET_CHARACTERS_MAX:
+            argv.append(f"--docker-socket={socket_path}")
         if settings.etcd_prefix:
             argv.append(f"--etcd-prefix={settings.etcd_prefix}")
         log = str(folders.logs / f"{name}.log")
@@ -149,6 +153,16 @@ def plan_schedulers(
 def grpc_address(record: ProcessRecord) -> str:
     """Return where a planned scheduler is reached."""
     return _flag_value(record, "--advertise")
+
+
+def docker_host(schedulers: Sequence[ProcessRecord]) -> str:
+    """Return DOCKER_HOST for the first of planned schedulers: its socket, else its port.
+
+    An earlier Berth's records may have no socket, and a long path leaves no room for one.
+    """
+    first = schedulers[0]
+    path = _flag_value(first, "--docker-socket")
+    return f"unix://{path}" if path else f"tcp://{_flag_value(first, '--http-listen')}"
 
 
 def plan_agents(
@@ -209,4 +223,5 @@ def tls_flags(tls: TlsSettings) -> list[str]:
 
 
 def _flag_value(record: ProcessRecord, flag: str) -> str:
-    return next(part for part in record.argv if part.startswith(f"{flag}=")).partition("=")[2]
+    found = (part for part in record.argv if part.startswith(f"{flag}="))
+    return next(found, "").partition("=")[2]

@@ -89,6 +89,11 @@ class Folders:
         return self.work_dir / "etcd"
 
     @property
+    def sockets(self) -> Path:
+        """Where schedulers serve Docker's API, one socket each."""
+        return self.work_dir / "run"
+
+    @property
     def engine(self) -> Path:
         """Everything of a private Engine."""
         return self.work_dir / "engine"

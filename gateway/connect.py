@@ -13,7 +13,6 @@ from gateway.config import GatewaySettings
 from gateway.context import Gateway
 from gateway.events import EventFeed
 from gateway.metrics import GatewayMetrics
-from gateway.networks import NetworkNotes
 
 
 def open_gateway(
@@ -40,7 +39,6 @@ def open_gateway(
         settings=settings,
         metrics=GatewayMetrics(registry),
         events=EventFeed(client, clock),
-        networks=NetworkNotes(),
     )
 
 

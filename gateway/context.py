@@ -13,7 +13,6 @@ from berth.clock import Clock
 from gateway.config import GatewaySettings
 from gateway.events import EventFeed
 from gateway.metrics import GatewayMetrics
-from gateway.networks import NetworkNotes
 from gateway.versioning import VERSION_MAX, ApiVersion
 
 VERSION_KEY: Final = "berth.api_version"
@@ -28,7 +27,6 @@ class Gateway:
     settings: GatewaySettings
     metrics: GatewayMetrics
     events: EventFeed
-    networks: NetworkNotes
 
 
 def gateway_of(request: Request) -> Gateway:

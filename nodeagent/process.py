@@ -31,7 +31,8 @@ from nodeagent.config import AgentSettings
 from nodeagent.journal import FileJournal
 from nodeagent.link.grpc_link import GrpcLink
 from nodeagent.metrics import AgentMetrics
-from nodeagent.runtime.docker_engine import DockerEngine, EngineOptions
+from nodeagent.runtime.docker_engine import DockerEngine
+from nodeagent.runtime.engine_options import EngineOptions
 from nodeagent.runtime.pulled_images import FilePulledImages
 from nodeagent.runtime.task_files import TaskFiles
 from nodeagent.state_dir import StateDir

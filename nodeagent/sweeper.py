@@ -81,6 +81,7 @@ class Sweeper:
         # An image that was pulled just now may still wait for its container.
         if plan.images_older_than_s is not None and not state.in_flight[Lane.PREPARE]:
             freed_bytes = await self._runtime.remove_unused_images(plan.images_older_than_s)
+        await self._runtime.remove_unused_networks(state.cluster_id)
         if plan.containers or freed_bytes:
             log.info(
                 "swept",

@@ -11,6 +11,7 @@ ClusterId = NewType("ClusterId", str)
 ServiceId = NewType("ServiceId", str)
 TaskId = NewType("TaskId", str)
 NodeId = NewType("NodeId", str)
+NetworkId = NewType("NetworkId", str)
 SessionId = NewType("SessionId", str)
 
 Epoch = NewType("Epoch", int)

@@ -137,6 +137,8 @@ class TaskStatus:
     """How often the agent itself restarted the container while no leader answered."""
     ports: tuple[tuple[str, int, int], ...] = ()
     """Host-mode ports really bound: (protocol, container port, host port)."""
+    addresses: tuple[tuple[str, str], ...] = ()
+    """Where its container is reached: (network's name, address with prefix)."""
 
 
 @dataclass(slots=True, eq=False)

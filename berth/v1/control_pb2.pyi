@@ -105,7 +105,7 @@ class UpdateStatus(_message.Message):
     def __init__(self, state: _Optional[str] = ..., message: _Optional[str] = ..., started_at: _Optional[float] = ..., completed_at: _Optional[float] = ...) -> None: ...
 
 class Service(_message.Message):
-    __slots__ = ("id", "version", "spec", "previous_spec", "update_status", "created_at", "updated_at", "desired_tasks", "running_tasks", "completed_tasks", "template_version", "image_digest")
+    __slots__ = ("id", "version", "spec", "previous_spec", "update_status", "created_at", "updated_at", "desired_tasks", "running_tasks", "completed_tasks", "template_version", "image_digest", "published_at")
     ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
@@ -118,6 +118,7 @@ class Service(_message.Message):
     COMPLETED_TASKS_FIELD_NUMBER: _ClassVar[int]
     TEMPLATE_VERSION_FIELD_NUMBER: _ClassVar[int]
     IMAGE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHED_AT_FIELD_NUMBER: _ClassVar[int]
     id: str
     version: int
     spec: _types_pb2.ServiceSpec
@@ -130,7 +131,8 @@ class Service(_message.Message):
     completed_tasks: int
     template_version: int
     image_digest: str
-    def __init__(self, id: _Optional[str] = ..., version: _Optional[int] = ..., spec: _Optional[_Union[_types_pb2.ServiceSpec, _Mapping]] = ..., previous_spec: _Optional[_Union[_types_pb2.ServiceSpec, _Mapping]] = ..., update_status: _Optional[_Union[UpdateStatus, _Mapping]] = ..., created_at: _Optional[float] = ..., updated_at: _Optional[float] = ..., desired_tasks: _Optional[int] = ..., running_tasks: _Optional[int] = ..., completed_tasks: _Optional[int] = ..., template_version: _Optional[int] = ..., image_digest: _Optional[str] = ...) -> None: ...
+    published_at: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., version: _Optional[int] = ..., spec: _Optional[_Union[_types_pb2.ServiceSpec, _Mapping]] = ..., previous_spec: _Optional[_Union[_types_pb2.ServiceSpec, _Mapping]] = ..., update_status: _Optional[_Union[UpdateStatus, _Mapping]] = ..., created_at: _Optional[float] = ..., updated_at: _Optional[float] = ..., desired_tasks: _Optional[int] = ..., running_tasks: _Optional[int] = ..., completed_tasks: _Optional[int] = ..., template_version: _Optional[int] = ..., image_digest: _Optional[str] = ..., published_at: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListTasksRequest(_message.Message):
     __slots__ = ("services", "nodes", "ids", "only_wanted", "up_to_date")
@@ -378,6 +380,52 @@ class ResolveImageResponse(_message.Message):
     size: int
     platforms: _containers.RepeatedCompositeFieldContainer[_types_pb2.Platform]
     def __init__(self, pinned: _Optional[str] = ..., digest: _Optional[str] = ..., media_type: _Optional[str] = ..., size: _Optional[int] = ..., platforms: _Optional[_Iterable[_Union[_types_pb2.Platform, _Mapping]]] = ...) -> None: ...
+
+class CreateNetworkRequest(_message.Message):
+    __slots__ = ("spec",)
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    spec: _types_pb2.NetworkSpec
+    def __init__(self, spec: _Optional[_Union[_types_pb2.NetworkSpec, _Mapping]] = ...) -> None: ...
+
+class CreateNetworkResponse(_message.Message):
+    __slots__ = ("id", "warnings")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListNetworksRequest(_message.Message):
+    __slots__ = ("names",)
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class NetworkView(_message.Message):
+    __slots__ = ("network", "used_by")
+    NETWORK_FIELD_NUMBER: _ClassVar[int]
+    USED_BY_FIELD_NUMBER: _ClassVar[int]
+    network: _types_pb2.Network
+    used_by: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, network: _Optional[_Union[_types_pb2.Network, _Mapping]] = ..., used_by: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListNetworksResponse(_message.Message):
+    __slots__ = ("networks",)
+    NETWORKS_FIELD_NUMBER: _ClassVar[int]
+    networks: _containers.RepeatedCompositeFieldContainer[NetworkView]
+    def __init__(self, networks: _Optional[_Iterable[_Union[NetworkView, _Mapping]]] = ...) -> None: ...
+
+class RemoveNetworkRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class RemoveNetworkResponse(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class ServiceLogsRequest(_message.Message):
     __slots__ = ("name", "follow", "tail", "since", "stdout", "stderr", "read_to")

@@ -105,6 +105,21 @@ class ControlStub:
                 request_serializer=berth_dot_v1_dot_control__pb2.ResolveImageRequest.SerializeToString,
                 response_deserializer=berth_dot_v1_dot_control__pb2.ResolveImageResponse.FromString,
                 _registered_method=True)
+        self.CreateNetwork = channel.unary_unary(
+                '/berth.v1.Control/CreateNetwork',
+                request_serializer=berth_dot_v1_dot_control__pb2.CreateNetworkRequest.SerializeToString,
+                response_deserializer=berth_dot_v1_dot_control__pb2.CreateNetworkResponse.FromString,
+                _registered_method=True)
+        self.ListNetworks = channel.unary_unary(
+                '/berth.v1.Control/ListNetworks',
+                request_serializer=berth_dot_v1_dot_control__pb2.ListNetworksRequest.SerializeToString,
+                response_deserializer=berth_dot_v1_dot_control__pb2.ListNetworksResponse.FromString,
+                _registered_method=True)
+        self.RemoveNetwork = channel.unary_unary(
+                '/berth.v1.Control/RemoveNetwork',
+                request_serializer=berth_dot_v1_dot_control__pb2.RemoveNetworkRequest.SerializeToString,
+                response_deserializer=berth_dot_v1_dot_control__pb2.RemoveNetworkResponse.FromString,
+                _registered_method=True)
         self.ServiceLogs = channel.unary_stream(
                 '/berth.v1.Control/ServiceLogs',
                 request_serializer=berth_dot_v1_dot_control__pb2.ServiceLogsRequest.SerializeToString,
@@ -224,6 +239,24 @@ class ControlServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateNetwork(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListNetworks(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveNetwork(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ServiceLogs(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -332,6 +365,21 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.ResolveImage,
                     request_deserializer=berth_dot_v1_dot_control__pb2.ResolveImageRequest.FromString,
                     response_serializer=berth_dot_v1_dot_control__pb2.ResolveImageResponse.SerializeToString,
+            ),
+            'CreateNetwork': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateNetwork,
+                    request_deserializer=berth_dot_v1_dot_control__pb2.CreateNetworkRequest.FromString,
+                    response_serializer=berth_dot_v1_dot_control__pb2.CreateNetworkResponse.SerializeToString,
+            ),
+            'ListNetworks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNetworks,
+                    request_deserializer=berth_dot_v1_dot_control__pb2.ListNetworksRequest.FromString,
+                    response_serializer=berth_dot_v1_dot_control__pb2.ListNetworksResponse.SerializeToString,
+            ),
+            'RemoveNetwork': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveNetwork,
+                    request_deserializer=berth_dot_v1_dot_control__pb2.RemoveNetworkRequest.FromString,
+                    response_serializer=berth_dot_v1_dot_control__pb2.RemoveNetworkResponse.SerializeToString,
             ),
             'ServiceLogs': grpc.unary_stream_rpc_method_handler(
                     servicer.ServiceLogs,
@@ -742,6 +790,87 @@ class Control:
             '/berth.v1.Control/ResolveImage',
             berth_dot_v1_dot_control__pb2.ResolveImageRequest.SerializeToString,
             berth_dot_v1_dot_control__pb2.ResolveImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateNetwork(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/berth.v1.Control/CreateNetwork',
+            berth_dot_v1_dot_control__pb2.CreateNetworkRequest.SerializeToString,
+            berth_dot_v1_dot_control__pb2.CreateNetworkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListNetworks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/berth.v1.Control/ListNetworks',
+            berth_dot_v1_dot_control__pb2.ListNetworksRequest.SerializeToString,
+            berth_dot_v1_dot_control__pb2.ListNetworksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveNetwork(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/berth.v1.Control/RemoveNetwork',
+            berth_dot_v1_dot_control__pb2.RemoveNetworkRequest.SerializeToString,
+            berth_dot_v1_dot_control__pb2.RemoveNetworkResponse.FromString,
             options,
             channel_credentials,
             insecure,

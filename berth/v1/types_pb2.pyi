@@ -542,6 +542,58 @@ class NodeDescription(_message.Message):
     agent_labels: _containers.ScalarMap[str, str]
     def __init__(self, hostname: _Optional[str] = ..., address: _Optional[str] = ..., platform: _Optional[_Union[Platform, _Mapping]] = ..., resources: _Optional[_Union[NodeResources, _Mapping]] = ..., engine_version: _Optional[str] = ..., engine_labels: _Optional[_Mapping[str, str]] = ..., volume_plugins: _Optional[_Iterable[str]] = ..., network_plugins: _Optional[_Iterable[str]] = ..., log_plugins: _Optional[_Iterable[str]] = ..., agent_version: _Optional[str] = ..., agent_labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
+class AddressPool(_message.Message):
+    __slots__ = ("subnet", "ip_range", "gateway")
+    SUBNET_FIELD_NUMBER: _ClassVar[int]
+    IP_RANGE_FIELD_NUMBER: _ClassVar[int]
+    GATEWAY_FIELD_NUMBER: _ClassVar[int]
+    subnet: str
+    ip_range: str
+    gateway: str
+    def __init__(self, subnet: _Optional[str] = ..., ip_range: _Optional[str] = ..., gateway: _Optional[str] = ...) -> None: ...
+
+class NetworkSpec(_message.Message):
+    __slots__ = ("name", "driver", "labels", "options", "is_internal", "is_attachable", "is_ipv6", "pools")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class OptionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DRIVER_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    IS_INTERNAL_FIELD_NUMBER: _ClassVar[int]
+    IS_ATTACHABLE_FIELD_NUMBER: _ClassVar[int]
+    IS_IPV6_FIELD_NUMBER: _ClassVar[int]
+    POOLS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    driver: str
+    labels: _containers.ScalarMap[str, str]
+    options: _containers.ScalarMap[str, str]
+    is_internal: bool
+    is_attachable: bool
+    is_ipv6: bool
+    pools: _containers.RepeatedCompositeFieldContainer[AddressPool]
+    def __init__(self, name: _Optional[str] = ..., driver: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., options: _Optional[_Mapping[str, str]] = ..., is_internal: _Optional[bool] = ..., is_attachable: _Optional[bool] = ..., is_ipv6: _Optional[bool] = ..., pools: _Optional[_Iterable[_Union[AddressPool, _Mapping]]] = ...) -> None: ...
+
+class Network(_message.Message):
+    __slots__ = ("spec", "created_at")
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    spec: NetworkSpec
+    created_at: float
+    def __init__(self, spec: _Optional[_Union[NetworkSpec, _Mapping]] = ..., created_at: _Optional[float] = ...) -> None: ...
+
 class Node(_message.Message):
     __slots__ = ("id", "spec", "description", "state", "message", "version", "created_at", "updated_at", "down_since", "lost_at", "certified_as")
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -578,8 +630,16 @@ class BoundPort(_message.Message):
     published_port: int
     def __init__(self, protocol: _Optional[str] = ..., target_port: _Optional[int] = ..., published_port: _Optional[int] = ...) -> None: ...
 
+class NetworkAddress(_message.Message):
+    __slots__ = ("network", "address")
+    NETWORK_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    network: str
+    address: str
+    def __init__(self, network: _Optional[str] = ..., address: _Optional[str] = ...) -> None: ...
+
 class TaskStatus(_message.Message):
-    __slots__ = ("task_id", "state", "state_age_s", "message", "error", "exit_code", "container_id", "pid", "image_digest", "platform", "local_restarts", "ports", "ran_s")
+    __slots__ = ("task_id", "state", "state_age_s", "message", "error", "exit_code", "container_id", "pid", "image_digest", "platform", "local_restarts", "ports", "ran_s", "addresses")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     STATE_AGE_S_FIELD_NUMBER: _ClassVar[int]
@@ -593,6 +653,7 @@ class TaskStatus(_message.Message):
     LOCAL_RESTARTS_FIELD_NUMBER: _ClassVar[int]
     PORTS_FIELD_NUMBER: _ClassVar[int]
     RAN_S_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     state: int
     state_age_s: float
@@ -606,7 +667,8 @@ class TaskStatus(_message.Message):
     local_restarts: int
     ports: _containers.RepeatedCompositeFieldContainer[BoundPort]
     ran_s: float
-    def __init__(self, task_id: _Optional[str] = ..., state: _Optional[int] = ..., state_age_s: _Optional[float] = ..., message: _Optional[str] = ..., error: _Optional[str] = ..., exit_code: _Optional[int] = ..., container_id: _Optional[str] = ..., pid: _Optional[int] = ..., image_digest: _Optional[str] = ..., platform: _Optional[str] = ..., local_restarts: _Optional[int] = ..., ports: _Optional[_Iterable[_Union[BoundPort, _Mapping]]] = ..., ran_s: _Optional[float] = ...) -> None: ...
+    addresses: _containers.RepeatedCompositeFieldContainer[NetworkAddress]
+    def __init__(self, task_id: _Optional[str] = ..., state: _Optional[int] = ..., state_age_s: _Optional[float] = ..., message: _Optional[str] = ..., error: _Optional[str] = ..., exit_code: _Optional[int] = ..., container_id: _Optional[str] = ..., pid: _Optional[int] = ..., image_digest: _Optional[str] = ..., platform: _Optional[str] = ..., local_restarts: _Optional[int] = ..., ports: _Optional[_Iterable[_Union[BoundPort, _Mapping]]] = ..., ran_s: _Optional[float] = ..., addresses: _Optional[_Iterable[_Union[NetworkAddress, _Mapping]]] = ...) -> None: ...
 
 class GrantedResource(_message.Message):
     __slots__ = ("kind", "units")
@@ -631,7 +693,7 @@ class RegistryAuth(_message.Message):
     def __init__(self, username: _Optional[str] = ..., password: _Optional[str] = ..., identity_token: _Optional[str] = ..., registry_token: _Optional[str] = ..., server_address: _Optional[str] = ...) -> None: ...
 
 class TaskTemplate(_message.Message):
-    __slots__ = ("service_id", "service_name", "version", "task", "endpoint", "service_labels", "registry_auth", "is_global")
+    __slots__ = ("service_id", "service_name", "version", "task", "endpoint", "service_labels", "registry_auth", "is_global", "networks")
     class ServiceLabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -647,6 +709,7 @@ class TaskTemplate(_message.Message):
     SERVICE_LABELS_FIELD_NUMBER: _ClassVar[int]
     REGISTRY_AUTH_FIELD_NUMBER: _ClassVar[int]
     IS_GLOBAL_FIELD_NUMBER: _ClassVar[int]
+    NETWORKS_FIELD_NUMBER: _ClassVar[int]
     service_id: str
     service_name: str
     version: int
@@ -655,7 +718,8 @@ class TaskTemplate(_message.Message):
     service_labels: _containers.ScalarMap[str, str]
     registry_auth: RegistryAuth
     is_global: bool
-    def __init__(self, service_id: _Optional[str] = ..., service_name: _Optional[str] = ..., version: _Optional[int] = ..., task: _Optional[_Union[TaskSpec, _Mapping]] = ..., endpoint: _Optional[_Union[EndpointSpec, _Mapping]] = ..., service_labels: _Optional[_Mapping[str, str]] = ..., registry_auth: _Optional[_Union[RegistryAuth, _Mapping]] = ..., is_global: _Optional[bool] = ...) -> None: ...
+    networks: _containers.RepeatedCompositeFieldContainer[Network]
+    def __init__(self, service_id: _Optional[str] = ..., service_name: _Optional[str] = ..., version: _Optional[int] = ..., task: _Optional[_Union[TaskSpec, _Mapping]] = ..., endpoint: _Optional[_Union[EndpointSpec, _Mapping]] = ..., service_labels: _Optional[_Mapping[str, str]] = ..., registry_auth: _Optional[_Union[RegistryAuth, _Mapping]] = ..., is_global: _Optional[bool] = ..., networks: _Optional[_Iterable[_Union[Network, _Mapping]]] = ...) -> None: ...
 
 class TaskAssignment(_message.Message):
     __slots__ = ("task_id", "service_id", "slot", "template_version", "desired", "attempt", "granted")

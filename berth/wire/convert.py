@@ -21,6 +21,7 @@ from berth.errors import InternalError
 from berth.model.cluster import ClusterSettings
 from berth.model.files import FilePayload
 from berth.model.ids import TaskId
+from berth.model.network import Network, NetworkSpec
 from berth.model.node import Node, NodeDescription, NodeSpec
 from berth.model.task import TaskState, TaskStatus
 from berth.v1 import types_pb2
@@ -32,6 +33,7 @@ _Read = Callable[[Message], Any]
 # Messages that stand for a plain tuple of the model.
 _TUPLE_FIELDS: Mapping[tuple[type, str], tuple[str, ...]] = {
     (TaskStatus, "ports"): ("protocol", "target_port", "published_port"),
+    (TaskStatus, "addresses"): ("network", "address"),
 }
 
 
@@ -92,6 +94,7 @@ def status_from_proto(message: types_pb2.TaskStatus) -> TaskStatus:
         message.ran_s,
         message.local_restarts,
         tuple((p.protocol, p.target_port, p.published_port) for p in message.ports),
+        tuple((a.network, a.address) for a in message.addresses),
     )
 
 
@@ -218,6 +221,8 @@ def _scalar_reader(name: str, bare: Any, optional: bool) -> _Read:
 MIRRORED: tuple[type, ...] = (
     ClusterSettings,
     FilePayload,
+    Network,
+    NetworkSpec,
     Node,
     NodeDescription,
     NodeSpec,

@@ -9,6 +9,7 @@ from typing import Any
 from berth.model.service import ServiceSpec
 from berth.views import ServiceView, UpdateStatusView
 from gateway.translate.defaults import ENDPOINT_MODE, ISOLATION, with_defaults
+from gateway.translate.networks import with_network_ids, write_virtual_ips
 from gateway.translate.spec_out import write_endpoint, write_ports, write_service_spec
 from gateway.translate.writing import time_text
 
@@ -33,7 +34,7 @@ def write_service(
     }
     if service.previous_spec is not None:
         written["PreviousSpec"] = _shown_spec(service.previous_spec)
-    written["Endpoint"] = _endpoint(service.spec)
+    written["Endpoint"] = _endpoint(service)
     if service.update_status is not None and service.update_status.state:
         written["UpdateStatus"] = _update_status(service.update_status)
     if with_status:
@@ -46,20 +47,25 @@ def write_service(
 
 
 def _shown_spec(spec: ServiceSpec) -> dict[str, Any]:
-    written = write_service_spec(spec)
-    # Swarm says this one default of each service, whether or not the client asks for defaults.
+    mode = spec.endpoint.mode or ENDPOINT_MODE
+    shown = replace(with_network_ids(spec), endpoint=replace(spec.endpoint, mode=mode))
+    written = write_service_spec(shown)
+    # Swarm says these two defaults of each service, whether or not the client asks for defaults.
     written["TaskTemplate"]["ContainerSpec"].setdefault("Isolation", ISOLATION)
     return written
 
 
-def _endpoint(spec: ServiceSpec) -> dict[str, Any]:
+def _endpoint(service: ServiceView) -> dict[str, Any]:
     """Return how a service is reached; nothing is said of one that nobody outside can reach."""
+    spec = service.spec
     if not spec.endpoint.ports and not spec.task.networks:
         return {"Spec": {}}
     with_mode = replace(spec.endpoint, mode=spec.endpoint.mode or ENDPOINT_MODE)
     endpoint: dict[str, Any] = {"Spec": write_endpoint(with_mode)}
     if spec.endpoint.ports:
         endpoint["Ports"] = write_ports(spec.endpoint.ports)
+    if virtual_ips := write_virtual_ips(service.published_at):
+        endpoint["VirtualIPs"] = virtual_ips
     return endpoint
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from berth.model.task import TaskState
 from berth.views import ServiceView, TaskView
+from gateway.translate.networks import task_with_network_ids, write_attachments
 from gateway.translate.spec_out import write_task_spec
 from gateway.translate.writing import time_text
 
@@ -53,7 +54,7 @@ def write_task(
         written["NodeID"] = task.node_id
     written["Status"] = _status(task)
     written["DesiredState"] = desired_state(task)
-    written["NetworksAttachments"] = []
+    written["NetworksAttachments"] = write_attachments(task.status.addresses)
     if task.granted:
         written["GenericResources"] = _granted(task)
     if labels:
@@ -63,7 +64,10 @@ def write_task(
 
 def written_templates(services: Mapping[str, ServiceView]) -> dict[str, dict[str, Any]]:
     """Return the newest template of each service, written once for all of its tasks."""
-    return {key: write_task_spec(service.spec.task) for key, service in services.items()}
+    return {
+        key: write_task_spec(task_with_network_ids(service.spec.task))
+        for key, service in services.items()
+    }
 
 
 def _version(task: TaskView) -> int:

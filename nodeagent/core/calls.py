@@ -70,6 +70,7 @@ def runtime_task(state: AgentState, task: LocalTask) -> RuntimeTask | None:
         endpoint=template.endpoint,
         granted=tuple((item.kind, item.units) for item in task.assignment.granted),
         node_platform=state.node_platform,
+        networks=template.networks,
         credentials=None
         if auth is None
         else RegistryCredentials(

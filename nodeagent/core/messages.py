@@ -15,6 +15,7 @@ from berth.errors import RetryRule
 from berth.model.cluster import ClusterSettings
 from berth.model.files import FileKey, FilePayload
 from berth.model.ids import ServiceId, TaskId
+from berth.model.network import Network
 from berth.model.registry_auth import RegistryAuth
 from berth.model.service import EndpointSpec, TaskSpec
 from berth.model.task import TaskState
@@ -55,6 +56,7 @@ class TaskTemplate:
     service_labels: Mapping[str, str] = field(default_factory=dict)
     registry_auth: RegistryAuth | None = field(default=None, repr=False)
     is_global: bool = False
+    networks: tuple[Network, ...] = ()
 
     @property
     def key(self) -> tuple[ServiceId, int]:

@@ -111,6 +111,7 @@ class LocalTask:
     image_digest: str = ""
     platform: str = ""
     ports: tuple[tuple[str, int, int], ...] = ()
+    addresses: tuple[tuple[str, str], ...] = ()
     local_restarts: int = 0
     restarted_at: tuple[Instant, ...] = ()
     ends: int = 0  # In a row, as berth.model.backoff counts them.
@@ -176,6 +177,7 @@ class LocalTask:
             platform=self.platform,
             local_restarts=self.local_restarts,
             ports=self.ports,
+            addresses=self.addresses,
         )
 
 
@@ -253,6 +255,7 @@ class AgentState:
                     image_digest=seen.image_digest,
                     platform=seen.platform,
                     ports=seen.ports,
+                    addresses=seen.addresses,
                 )
             )
         return told

@@ -331,13 +331,18 @@ def _error_text(seen: SeenContainer) -> str:
 
 
 def _copy_facts(task: LocalTask, seen: SeenContainer) -> None:
-    before = (task.container_id, task.pid, task.ports, task.image_digest)
+    before = _facts(task)
     task.container_id, task.pid = seen.container_id, seen.pid
     task.ports = seen.ports or task.ports
+    task.addresses = seen.addresses
     task.image_digest = seen.image_digest or task.image_digest
     task.platform = seen.platform or task.platform
-    if before != (task.container_id, task.pid, task.ports, task.image_digest):
+    if before != _facts(task):
         task.is_changed = True
+
+
+def _facts(task: LocalTask) -> tuple[object, ...]:
+    return task.container_id, task.pid, task.ports, task.addresses, task.image_digest
 
 
 def _succeed(task: LocalTask) -> None:

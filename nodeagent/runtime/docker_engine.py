@@ -11,7 +11,6 @@ listed or adopted; every method is harmless when it is repeated.
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import docker.errors
@@ -21,11 +20,12 @@ from berth.errors import BerthError, RetryRule
 from berth.model.ids import NodeId, TaskId
 from berth.model.instant import after
 from berth.model.node import NodeDescription
-from berth.model.resources import NodeResources
 from nodeagent.runtime.docker_errors import call_error, is_conflict, is_not_found
 from nodeagent.runtime.docker_events import container_events
 from nodeagent.runtime.docker_images import DockerImages
+from nodeagent.runtime.docker_networks import DockerNetworks
 from nodeagent.runtime.docker_streams import DockerLogs
+from nodeagent.runtime.engine_options import EngineOptions
 from nodeagent.runtime.engine_pool import EnginePool
 from nodeagent.runtime.observer import NoObserver, RuntimeObserver
 from nodeagent.runtime.port import (
@@ -57,22 +57,6 @@ _STOP_POLL_S = 0.05
 _STOP_POLL_S_MAX = 0.5
 _KILL_TIMEOUT_S = 10.0
 _ALIVE = (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
-
-
-@dataclass(frozen=True, slots=True)
-class EngineOptions:
-    """How hard an Engine may be worked, and what the node offers of it.
-
-    `resources` replaces the machine's own CPUs and memory, for several agents that share one
-    machine; `generic` adds generic resources from the agent's settings.
-    """
-
-    short_calls: int = 8
-    parallel_pulls: int = 3
-    log_streams: int = 32
-    call_timeout_s: float = 60.0
-    resources: NodeResources | None = None
-    generic: NodeResources = field(default_factory=NodeResources)
 
 
 class DockerEngine:
@@ -125,6 +109,7 @@ class DockerEngine:
             observer=observer,
             parallel_pulls=self._options.parallel_pulls,
         )
+        self._networks = DockerNetworks(self._pool)
         self._logs = DockerLogs(self._pool, clock, self._options.log_streams)
         self._files = files
         self._files_turn = asyncio.Lock()
@@ -168,12 +153,18 @@ class DockerEngine:
         traits = await self._pool.traits()
         try:
             files = files_of(task, template_values(task))
-            to_create_call(task, image.reference, traits)  # Before anything is written for it.
+            to_create_call(task, image.reference, traits)  # Before anything is made for it.
         except BerthError as error:
             # The spec itself is at fault: repeating cannot help.
             raise RuntimeCallError(error.message, retry=RetryRule.NEVER) from error
         placed = await self._place(task.task_id, files) if files else ()
-        call = to_create_call(task, image.reference, traits, placed)
+        async with self._networks.held(task) as networks:
+            call = to_create_call(task, image.reference, traits, placed, networks)
+            container_id = await self._create_or_adopt(task, call)
+            await self._networks.join(container_id, networks[1:])  # One comes with the container.
+            return container_id
+
+    async def _create_or_adopt(self, task: RuntimeTask, call: CreateCall) -> str:
         what = f"create container {call.name}"
         try:
             try:
@@ -226,6 +217,7 @@ class DockerEngine:
     async def remove(self, container_id: str) -> None:
         """Remove it with its anonymous volumes; harmless when it is gone."""
         what = f"remove container {container_id[:12]}"
+        document = await self._inspect(container_id)
         try:
             await self._pool.call(
                 "remove_container",
@@ -237,6 +229,8 @@ class DockerEngine:
             # A conflict is another removal under way: it does what we want.
             if not is_not_found(error) and not is_conflict(error):
                 raise call_error(what, error, is_final=False) from error
+        if document is not None:
+            await self._networks.release(document["Config"].get("Labels") or {})
 
     def events(self) -> AsyncGenerator[ContainerChanged | EventGap, None]:
         """Yield what happens to this node's containers, for ever; reconnects by itself."""
@@ -290,6 +284,10 @@ class DockerEngine:
         """Remove images that Berth pulled and no container uses; return the bytes freed."""
         in_use = {entry["ImageID"] for entry in await self._find([])}
         return await self._images.remove_unused(older_than_s, in_use)
+
+    async def remove_unused_networks(self, cluster_id: str) -> int:
+        """Remove the cluster's bridges that no container uses; return how many there were."""
+        return await self._networks.remove_unused(cluster_id)
 
     async def aclose(self) -> None:
         """Release connections and threads; containers are left alone."""

@@ -13,6 +13,7 @@ from typing import Protocol
 from berth.errors import RetryRule, UpstreamError
 from berth.model.files import FilePayload
 from berth.model.ids import NodeId, ServiceId, TaskId
+from berth.model.network import Network
 from berth.model.node import NodeDescription
 from berth.model.service import EndpointSpec, TaskSpec
 
@@ -50,6 +51,7 @@ class RuntimeTask:
     node_platform: str = ""  # "linux/amd64", for templates
     credentials: RegistryCredentials | None = None
     files: tuple[FilePayload, ...] = ()  # Configs and secrets; only where a container is made.
+    networks: tuple[Network, ...] = ()  # Those of the cluster that the task asks for.
 
 
 class ContainerState(StrEnum):
@@ -91,6 +93,7 @@ class SeenContainer:
     started_at: float = 0.0  # wall clock of the Engine's machine, which is ours
     finished_at: float = 0.0
     ports: tuple[tuple[str, int, int], ...] = ()
+    addresses: tuple[tuple[str, str], ...] = ()  # (network's name, address with prefix)
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -233,6 +236,10 @@ class ContainerRuntime(Protocol):
 
     async def remove_unused_images(self, older_than_s: float) -> int:
         """Remove images that Berth pulled and no container uses; return the bytes freed."""
+        ...
+
+    async def remove_unused_networks(self, cluster_id: str) -> int:
+        """Remove the cluster's bridges that no container uses; return how many there were."""
         ...
 
     async def aclose(self) -> None:

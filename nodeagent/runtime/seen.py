@@ -18,6 +18,7 @@ from berth.model.image import ImageReference, normalised_platform, platform_text
 from berth.model.node import NodeDescription
 from berth.model.resources import NANO_CPUS_PER_CPU, NodeResources
 from berth.model.service import Platform
+from nodeagent.runtime.networks import seen_addresses
 from nodeagent.runtime.port import ContainerState, Health, SeenContainer
 from nodeagent.runtime.translate import LABEL_TASK
 
@@ -65,6 +66,7 @@ def seen_container(document: Mapping[str, Any], image: ImageFacts | None) -> See
     """Read the answer of `GET /containers/{id}/json`; `image` is None where it is gone."""
     state = document["State"]
     name = ContainerState(state["Status"])
+    network = document.get("NetworkSettings") or {}
     labels = document["Config"].get("Labels") or {}
     reference = document["Config"].get("Image") or ""
     started_at = unix_seconds(state.get("StartedAt"))
@@ -86,7 +88,8 @@ def seen_container(document: Mapping[str, Any], image: ImageFacts | None) -> See
         # The Engine keeps the last end of a container that runs again; and it notes a start late,
         # so that a quick container may seem to end before it began.
         finished_at=max(finished_at, started_at) if name in _ENDED else 0.0,
-        ports=_bound_ports((document.get("NetworkSettings") or {}).get("Ports") or {}),
+        ports=_bound_ports(network.get("Ports") or {}),
+        addresses=seen_addresses(network.get("Networks") or {}, labels),
         labels=labels,
     )
 

@@ -15,6 +15,7 @@ from typing import Any
 from berth.model.defaults import effective_stop_grace_s
 from berth.model.service import ContainerSpec, HealthCheck, PortSpec
 from berth.model.template import TemplateValues, expand_template
+from nodeagent.runtime.networks import JoinedNetwork, endpoint_config, networks_label
 from nodeagent.runtime.port import RuntimeTask
 from nodeagent.runtime.translate_files import PlacedFile, file_mounts
 from nodeagent.runtime.translate_host import EngineTraits, host_config
@@ -50,9 +51,15 @@ def container_name(task: RuntimeTask) -> str:
 
 
 def to_create_call(
-    task: RuntimeTask, image: str, engine: EngineTraits, files: Sequence[PlacedFile] = ()
+    task: RuntimeTask,
+    image: str,
+    engine: EngineTraits,
+    files: Sequence[PlacedFile] = (),
+    networks: Sequence[JoinedNetwork] = (),
 ) -> CreateCall:
-    """Return the call that makes `task`'s container from `image`.
+    """Return the call that makes `task`'s container from `image`, in the first of `networks`.
+
+    An Engine before API 1.44 takes one network with the call; the others are joined after it.
 
     Raises:
         InvalidRequestError: a template cannot be filled in.
@@ -74,6 +81,11 @@ def to_create_call(
         config["Mounts"] = [*config.get("Mounts", []), *file_mounts(files)]
     if exposed := _exposed_ports(task.endpoint.ports):
         body["ExposedPorts"] = exposed
+    if networks:
+        body["Labels"] |= networks_label(networks)
+        body["HostConfig"]["NetworkMode"] = networks[0].engine_id
+        endpoints = {networks[0].engine_id: endpoint_config(networks[0])}
+        body["NetworkingConfig"] = {"EndpointsConfig": endpoints}
     if spec.health_check is not None:
         body["Healthcheck"] = _health_check(spec.health_check)
     return CreateCall(container_name(task), body)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from berth.model.network import NODE_LOCAL
 from berth.model.service import (
     BindOptions,
     ContainerSpec,
@@ -27,7 +28,6 @@ from berth.model.service import (
 from berth.model.template import TemplateValues, expand_template
 from nodeagent.runtime.port import RuntimeTask
 
-_NODE_LOCAL_NETWORKS = ("host", "none", "bridge")
 _CREATE_MOUNTPOINT_API = (1, 42)
 
 
@@ -64,13 +64,13 @@ def host_config(task: RuntimeTask, values: TemplateValues, engine: EngineTraits)
 
 
 def network_mode(networks: Sequence[NetworkAttachment]) -> str:
-    """Return the one network of a container. THE place to grow when Berth makes networks.
+    """Return which of the Engine's own networks a container joins: bridge unless it says another.
 
-    The Engine's own networks may be named, as in Swarm; every other name stands for a network that
-    Berth does not make yet, and the container gets the Engine's bridge.
+    A container that joins bridges of the cluster's networks gets the first of them instead
+    (translate).
     """
     for network in networks:
-        if network.target in _NODE_LOCAL_NETWORKS:
+        if network.target in NODE_LOCAL:
             return network.target
     return "bridge"
 

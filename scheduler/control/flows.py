@@ -36,6 +36,7 @@ from scheduler.control.pinning import Resolver, pinned_spec, plan_pin
 from scheduler.control.validate import validate_spec
 from scheduler.core import commands
 from scheduler.core.files import resolve_references
+from scheduler.core.networks import with_named_networks
 from scheduler.core.now import Now
 from scheduler.core.service_record import ServiceRecord, roll_back, update_spec
 from scheduler.core.state import LeaderState
@@ -77,6 +78,7 @@ class ControlFlows:
         A repeated create is refused with AlreadyExistsError: names are unique.
         """
         spec = _read(ServiceSpec, request.spec, "service")
+        spec = with_named_networks(self._leader.state, spec, None)
         spec, unknown = resolve_references(self._leader.state.files, spec)
         warnings = _check_spec(spec, request.spec, None, unknown)
         commands.check_new_name(self._leader.state, spec.name)
@@ -92,6 +94,7 @@ class ControlFlows:
             return pb.CreateServiceResponse(warnings=warnings, plan=plan)
 
         def create(state: LeaderState, now: Now) -> ServiceRecord:
+            with_named_networks(state, spec, None)  # One may have been removed meanwhile.
             return commands.create_service(state, service_id, spec, sealed, now)
 
         record = await self._perform(create)
@@ -122,6 +125,7 @@ class ControlFlows:
         before = commands.find_service(self._leader.state, request.name).record
         commands.check_version(before, request.version)
         spec = spec if spec.name else replace(spec, name=before.spec.name)
+        spec = with_named_networks(self._leader.state, spec, before.spec)
         spec, unknown = resolve_references(self._leader.state.files, spec)
         warnings = _check_spec(spec, request.spec, before.spec, unknown)
         auth = _auth_of(request)
@@ -151,6 +155,7 @@ class ControlFlows:
                 raise NotFoundError(f'service "{before.spec.name}" was removed meanwhile')
             if service.record.version != before.version:
                 raise _MovedError
+            with_named_networks(state, spec, before.spec)
             return commands.update_service(state, service, spec, request.version, sealed, now)
 
         record = await self._perform(update)

@@ -19,11 +19,13 @@ from berth.v1 import control_pb2 as pb
 from berth.v1 import streams_pb2
 from berth.wire.convert import write_proto
 from scheduler.control.durable import wait_readable
+from scheduler.control.endpoints import published_at
 from scheduler.control.explanations import explain_subject
 from scheduler.control.files import FileAnswers
 from scheduler.control.flows import ControlFlows
 from scheduler.control.forward import LeaderDirectory
 from scheduler.control.lookup import find_subject
+from scheduler.control.network_flows import create_network, list_networks, remove_network
 from scheduler.control.pinning import Resolver
 from scheduler.control.relay import LogRelay
 from scheduler.control.views import (
@@ -100,6 +102,7 @@ class ControlService(FileAnswers):
         service = commands.find_service(leader.state, request.name)
         lost = running_on_lost_nodes(leader.state)
         view = service_view(service, lost[service.record.id])
+        view.published_at.extend(published_at(leader.state, service))
         return await self._readable(leader, view)
 
     async def ListServices(  # noqa: N802
@@ -185,6 +188,26 @@ class ControlService(FileAnswers):
     ) -> pb.RemoveNodeResponse:
         """Forget a node."""
         return await self._flows(leader).remove_node(request)
+
+    # -- networks
+
+    async def CreateNetwork(  # noqa: N802
+        self, leader: Leader, request: pb.CreateNetworkRequest
+    ) -> pb.CreateNetworkResponse:
+        """Create a network."""
+        return await create_network(leader, self._store_health, request)
+
+    async def ListNetworks(  # noqa: N802
+        self, leader: Leader, request: pb.ListNetworksRequest
+    ) -> pb.ListNetworksResponse:
+        """Return the named networks, or all."""
+        return await self._readable(leader, list_networks(leader.state, request))
+
+    async def RemoveNetwork(  # noqa: N802
+        self, leader: Leader, request: pb.RemoveNetworkRequest
+    ) -> pb.RemoveNetworkResponse:
+        """Remove a network that no service asks for."""
+        return await remove_network(leader, self._store_health, request)
 
     # -- the cluster
 

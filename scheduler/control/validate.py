@@ -24,6 +24,7 @@ from berth.model.service import (
     UpdateOrder,
     UpdatePolicy,
 )
+from scheduler.control.endpoints import shared_networks
 from scheduler.control.validate_container import container_faults
 from scheduler.core.placement.constraints import label_subject, parse_constraint
 
@@ -38,7 +39,6 @@ _KIND: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _PROTOCOLS: Final = ("tcp", "udp", "sctp")
 _ENDPOINT_MODES: Final = ("", "vip", "dnsrr")
 _JOBS: Final = (ModeKind.REPLICATED_JOB, ModeKind.GLOBAL_JOB)
-_NODE_LOCAL_NETWORKS: Final = ("bridge", "host", "none")
 
 Faults = Iterator[Fault]
 
@@ -204,6 +204,8 @@ def _network_faults(task: TaskSpec) -> Faults:
             yield Fault(path, "is empty; name a network")
         elif network.target in seen:
             yield Fault(path, f'"{network.target}" is named twice; name it once')
+        elif network.target in ("host", "none") and len(task.networks) > 1:
+            yield Fault(path, f'"{network.target}" cannot be combined with other networks')
         seen.add(network.target)
 
 
@@ -263,15 +265,15 @@ def _warnings(spec: ServiceSpec) -> Iterator[str]:
             yield (
                 f"port {port.published_port or port.target_port}/{port.protocol} is published in "
                 "host mode: Berth has no routing mesh, so only nodes that run a task answer there"
+                + (", and no node can run two" if port.published_port else "")
             )
     if fixed and effective_update(spec.update).order is UpdateOrder.START_FIRST:
         yield (
             f"start-first with the published port {fixed[0].published_port}: a replacement can "
             "only start on a node that does not run the old task"
         )
-    for network in task.networks:
-        if network.target and network.target not in _NODE_LOCAL_NETWORKS:
-            yield (
-                f'network "{network.target}": Berth makes no overlay networks; tasks join their '
-                "own Engine's bridge and reach each other by published ports"
-            )
+    for name in shared_networks(task):
+        yield (
+            f'network "{name}" is a bridge on each node: tasks on the same node find each other '
+            "by name, those on different nodes reach each other by published ports"
+        )

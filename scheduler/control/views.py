@@ -17,6 +17,7 @@ from berth.model.task import FinishedTask, Task, TaskState
 from berth.v1 import control_pb2 as pb
 from berth.wire.convert import write_proto
 from scheduler.census import is_drifted, pinned_digest, wanted_tasks
+from scheduler.control.endpoints import network_note, published_at
 from scheduler.control.lookup import slot_key
 from scheduler.core.now import Now
 from scheduler.core.placement.explain import explain
@@ -87,7 +88,9 @@ def iter_services(state: LeaderState, services: Sequence[ServiceState]) -> Itera
     """Yield views of `services`, by name."""
     lost = running_on_lost_nodes(state)
     for service in sorted(services, key=_by_name):
-        yield service_view(service, lost[service.record.id])
+        view = service_view(service, lost[service.record.id])
+        view.published_at.extend(published_at(state, service))
+        yield view
 
 
 def _by_name(service: ServiceState) -> tuple[str, str]:
@@ -117,6 +120,7 @@ class TaskViewer:
     _reasons: dict[tuple[ServiceId, int], tuple[str, str]] = field(default_factory=dict)
     _images: dict[tuple[ServiceId, int], tuple[str, str]] = field(default_factory=dict)
     _current: dict[tuple[ServiceId, int], bool] = field(default_factory=dict)
+    _network_notes: dict[tuple[ServiceId, int], str] = field(default_factory=dict)
 
     def live(self, service: ServiceState, task: Task) -> pb.Task:
         """Return a task of now."""
@@ -137,6 +141,10 @@ class TaskViewer:
             status.message, status.error = self.why_waiting(service, task)
         elif task.reason and not status.message:
             status.message = task.reason
+        elif task.observed == TaskState.RUNNING and (
+            note := self._network_note(record, task.template_version)
+        ):
+            status.message = f"{status.message}; {note}"
         view.is_drifted = task.observed == TaskState.RUNNING and is_drifted(
             task, self._image(record, task.template_version)[1]
         )
@@ -195,6 +203,13 @@ class TaskViewer:
             created_at=task.created_at,
             image=self._image(record, task.template_version)[0],
         )
+
+    def _network_note(self, record: ServiceRecord, version: int) -> str:
+        key = (record.id, version)
+        if key not in self._network_notes:
+            template = record.templates.get(version)
+            self._network_notes[key] = network_note(template.task) if template else ""
+        return self._network_notes[key]
 
     def _image(self, record: ServiceRecord, version: int) -> tuple[str, str]:
         key = (record.id, version)

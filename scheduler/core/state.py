@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from berth.model.ids import NodeId, ServiceId, TaskId, task_id
 from berth.model.instant import NEVER, Instant, Timestamp, after
+from berth.model.network import Network
 from berth.model.node import Node
 from berth.model.task import FinishedTask, Task, TaskState, TaskStatus
 from scheduler.core.cluster_record import ClusterRecord
@@ -44,6 +45,7 @@ class LeaderState:
         self.services: dict[ServiceId, ServiceState] = {}
         self.names: dict[str, ServiceId] = {}
         self.files = FileShelf()
+        self.networks: dict[str, Network] = {}  # By name.
         self.tasks: dict[TaskId, Task] = {}
         self.nodes: dict[NodeId, Node] = {}
         self.node_tasks: dict[NodeId, dict[TaskId, Task]] = {}

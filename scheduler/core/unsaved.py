@@ -4,7 +4,7 @@ Duty: one set a kind of document. Not here: what makes a document differ (state)
 (scheduler.store.records), when (scheduler.leader).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import islice
 
 from berth.model.files import FileKey
@@ -19,12 +19,12 @@ class Unsaved:
     history: dict[tuple[ServiceId, int], None] = field(default_factory=dict)
     nodes: dict[NodeId, None] = field(default_factory=dict)
     placements: dict[NodeId, None] = field(default_factory=dict)
+    networks: dict[str, None] = field(default_factory=dict)
     cluster: bool = False
     files: dict[FileKey, None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        documents = (self.services, self.history, self.nodes, self.placements, self.files)
-        return self.cluster or any(documents)
+        return any(getattr(self, kind.name) for kind in fields(self))
 
     def split_off(self, nodes_max: int | None) -> dict[NodeId, None]:
         """Take out and return the placements of all but `nodes_max` nodes; None leaves all."""

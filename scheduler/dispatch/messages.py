@@ -1,10 +1,14 @@
 """The leader's memory -> messages for agents. Pure."""
 
+from collections.abc import Mapping
+
 from berth.model.ids import ServiceId
+from berth.model.network import Network
 from berth.model.registry_auth import RegistryAuth
 from berth.model.task import Task
 from berth.v1 import types_pb2
 from berth.wire.convert import write_proto
+from scheduler.core.networks import networks_for
 from scheduler.core.service_record import ServiceRecord
 
 TemplateKey = tuple[ServiceId, int, int]
@@ -27,7 +31,10 @@ def assignment_of(task: Task) -> types_pb2.TaskAssignment:
 
 
 def template_of(
-    record: ServiceRecord, version: int, auth: RegistryAuth | None
+    record: ServiceRecord,
+    version: int,
+    auth: RegistryAuth | None,
+    networks: Mapping[str, Network],
 ) -> types_pb2.TaskTemplate:
     """Return a template as nodes are told of it, once per session.
 
@@ -35,6 +42,7 @@ def template_of(
         record: the service.
         version: of the template.
         auth: unsealed registry credentials; they leave only over the agents' streams.
+        networks: all that the cluster has, by name.
     """
     template = record.templates[version]
     message = types_pb2.TaskTemplate(
@@ -46,6 +54,8 @@ def template_of(
     )
     write_proto(template.task, message.task)
     write_proto(template.endpoint, message.endpoint)
+    for network in networks_for(networks, template.task.networks):
+        write_proto(network, message.networks.add())
     if auth is not None:
         write_proto(auth, message.registry_auth)
     return message

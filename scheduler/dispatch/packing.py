@@ -129,4 +129,4 @@ class Packing:
         except BerthError as error:
             # The pull will say what it lacks; one service's credentials must not end a leadership.
             log.error("credentials_unreadable", service=record.spec.name, why=error.message)
-        return template_of(record, task.template_version, auth)
+        return template_of(record, task.template_version, auth, self._state.networks)

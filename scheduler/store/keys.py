@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from berth.model.files import FileKey, FileKind
-from berth.model.ids import NodeId, ServiceId
+from berth.model.ids import NetworkId, NodeId, ServiceId
 
 CLUSTER = "cluster"
 SERVICES = "services/"
 NODES = "nodes/"
 PLACEMENTS = "placements/"
 HISTORY = "history/"
+NETWORKS = "networks/"
 FILES: Final[Mapping[FileKind, str]] = {
     FileKind.CONFIG: "configs/",
     FileKind.SECRET: "secrets/",
@@ -41,3 +42,8 @@ def file_key(file: FileKey) -> str:
     """Return the key of a config or secret; its payload is sealed for this very place."""
     kind, file_id = file
     return f"{FILES[kind]}{file_id}"
+
+
+def network_key(network: NetworkId) -> str:
+    """Return the key of a network's record."""
+    return f"{NETWORKS}{network}"

@@ -22,6 +22,7 @@ from scheduler.store.file_records import decode_file
 from scheduler.store.records import (
     decode_cluster,
     decode_history,
+    decode_network,
     decode_node,
     decode_placements,
     decode_service,
@@ -46,6 +47,9 @@ def load_state(entries: Mapping[str, bytes], cluster: ClusterRecord, now: Now) -
         for _, value in _under(entries, prefix):
             state.files.load(decode_file(value))
     _load_nodes(state, entries, now)
+    for _, value in _under(entries, keys.NETWORKS):
+        network = decode_network(value)
+        state.networks[network.spec.name] = network
     for _, value in _under(entries, keys.SERVICES):
         record = decode_service(value)
         service = ServiceState(record)

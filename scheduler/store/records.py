@@ -14,6 +14,7 @@ from functools import lru_cache
 from berth.model.cluster import ClusterSettings
 from berth.model.ids import ClusterId, NodeId, ServiceId, task_id
 from berth.model.instant import Timestamp
+from berth.model.network import Network, network_id
 from berth.model.node import Node
 from berth.model.service import EndpointSpec, ServiceSpec, TaskSpec
 from berth.model.task import FinishedTask, Task, TaskState
@@ -43,6 +44,10 @@ def encode_changes(state: LeaderState, unsaved: Unsaved) -> list[Change]:
     files = {file: state.files.get(file) for file in unsaved.files}
     # They are there before the services that refer to them, and go after those that did.
     changes += [Put(keys.file_key(key), encode_file(file)) for key, file in files.items() if file]
+    for name in unsaved.networks:
+        network = state.networks.get(name)
+        key = keys.network_key(network_id(name))
+        changes.append(Delete(key) if network is None else Put(key, encode_network(network)))
     for service_id in unsaved.services:
         service = state.services.get(service_id)
         key = keys.service_key(service_id)
@@ -91,6 +96,19 @@ def decode_node(value: bytes) -> Node:
     """Read what `encode_node` wrote."""
     message = checked(pb.NodeRecord.FromString(value), "node")
     return from_proto(Node, message.node)
+
+
+def encode_network(network: Network) -> bytes:
+    """Return the stored form of a network."""
+    message = pb.NetworkRecord(schema=SCHEMA)
+    write_proto(network, message.network)
+    return message.SerializeToString()
+
+
+def decode_network(value: bytes) -> Network:
+    """Read what `encode_network` wrote."""
+    message = checked(pb.NetworkRecord.FromString(value), "network")
+    return from_proto(Network, message.network)
 
 
 def encode_service(record: ServiceRecord) -> bytes:

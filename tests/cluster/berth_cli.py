@@ -26,11 +26,12 @@ class CliResult:
     exit_code: int
     stdout: str
     stderr: str
+    program: str = "berth"
 
     @property
     def typed(self) -> str:
         """The command as a user would type it."""
-        return shlex.join(("berth", *self.argv))
+        return shlex.join((self.program, *self.argv))
 
     @property
     def output(self) -> str:

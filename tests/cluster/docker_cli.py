@@ -57,8 +57,10 @@ class DockerCli:
             )
         except subprocess.TimeoutExpired as error:
             said = (error.stdout or b"").decode(errors="replace")
-            raise CliError(CliResult(argv, -9, said, f"killed after {timeout_s:g} s")) from None
-        result = CliResult(argv, done.returncode, done.stdout, done.stderr)
+            raise CliError(
+                CliResult(argv, -9, said, f"killed after {timeout_s:g} s", "docker")
+            ) from None
+        result = CliResult(argv, done.returncode, done.stdout, done.stderr, "docker")
         if check and result.exit_code != 0:
             raise CliError(result)
         return result

@@ -9,7 +9,8 @@ from typing import Any
 from berth.clock import SystemClock
 from berth.entropy import SystemEntropy
 from berth.model.ids import NodeId, TaskId
-from nodeagent.runtime.docker_engine import DockerEngine, EngineOptions
+from nodeagent.runtime.docker_engine import DockerEngine
+from nodeagent.runtime.engine_options import EngineOptions
 from nodeagent.runtime.observer import CallOutcome, PullOutcome
 from nodeagent.runtime.port import (
     ContainerLogLine,

@@ -8,7 +8,7 @@ import pytest
 
 from berth.clock import SystemClock
 from berth.errors import RetryRule
-from nodeagent.runtime.docker_engine import EngineOptions
+from nodeagent.runtime.engine_options import EngineOptions
 from nodeagent.runtime.port import LogOptions, RuntimeCallError
 from tests.contract.docker_runtime import ground, texts, wait_until
 

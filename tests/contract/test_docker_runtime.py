@@ -12,7 +12,7 @@ from berth.errors import RetryRule
 from berth.model.ids import NodeId
 from berth.model.resources import NodeResources
 from berth.model.service import Mount, MountType
-from nodeagent.runtime.docker_engine import EngineOptions
+from nodeagent.runtime.engine_options import EngineOptions
 from nodeagent.runtime.observer import CallOutcome
 from nodeagent.runtime.port import (
     ContainerChanged,

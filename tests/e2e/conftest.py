@@ -76,6 +76,9 @@ def heal(cluster: TestCluster) -> None:
                 name=view.node.id, availability="active", labels_remove=list(spec.labels)
             )
             cluster.control.call("UpdateNode", request)
+    for network in cluster.control.call("ListNetworks", pb.ListNetworksRequest()).networks:
+        name = network.network.spec.name
+        cluster.control.call("RemoveNetwork", pb.RemoveNetworkRequest(name=name))
     wanted = to_proto(ClusterSettings())
     if cluster.control.cluster().settings != wanted:
         cluster.control.call("UpdateCluster", pb.UpdateClusterRequest(settings=wanted))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from cli import local_engine
+from tests.cluster import DOCKER_CLIS, DockerCli
 from tests.cluster.berth_cli import CliError, CliResult
 from tests.cluster.waiting import wait_until
 from tests.hosts import Lab
@@ -112,6 +115,12 @@ def test_a_cluster_is_up_is_used_is_mended_and_is_down(user: LocalUser, one_host
     nodes = [container["Labels"]["berth.node"] for container in user.containers(all_=False)]
     assert sorted(map(nodes.count, set(nodes))) == [2, 2]
 
+    # What it prints is all that the docker command needs, and is no Engine for the next `up`.
+    (host,) = re.findall(r"^ *export DOCKER_HOST=(\S+)$", said, re.MULTILINE)
+    cli = DockerCli(next(iter(DOCKER_CLIS.values())), lambda: host, user.work_dir)
+    assert cli.lines("service", "ls", "--format={{.Name}} {{.Replicas}}") == ["web 4/4"]
+    assert local_engine.is_berth(host)
+    assert not local_engine.is_berth(user.engine.url)
     assert "The cluster is up already." in user.up().stdout
 
     victim = user.processes()["scheduler-2"]

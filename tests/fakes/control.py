@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from berth.errors import BerthError, NotFoundError, OutOfSequenceError
+from berth.errors import AlreadyExistsError, BerthError, NotFoundError, OutOfSequenceError
 from berth.model.cluster import ClusterSettings
+from berth.model.network import network_id
 from berth.model.service import ServiceSpec
 from berth.v1 import control_pb2, control_pb2_grpc, streams_pb2, types_pb2
 from berth.wire.channel import bind, make_server
@@ -30,6 +31,7 @@ class FakeControl(FakeFiles, control_pb2_grpc.ControlServicer):
         self.services: dict[str, control_pb2.Service] = {}
         self.tasks: list[control_pb2.Task] = []
         self.nodes: dict[str, control_pb2.NodeView] = {}
+        self.networks: dict[str, types_pb2.Network] = {}
         self.cluster = control_pb2.Cluster(
             id="cluster1",
             epoch=7,
@@ -212,6 +214,32 @@ class FakeControl(FakeFiles, control_pb2_grpc.ControlServicer):
         view = self._node(request.name)
         del self.nodes[view.node.description.hostname]
         return control_pb2.RemoveNodeResponse(id=view.node.id)
+
+    async def CreateNetwork(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
+        self._note("CreateNetwork", request)
+        name = request.spec.name
+        if name in self.networks:
+            raise AlreadyExistsError(f"network with name {name} already exists")
+        self.networks[name] = types_pb2.Network(spec=request.spec)
+        return control_pb2.CreateNetworkResponse(id=network_id(name), warnings=["per node"])
+
+    async def ListNetworks(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
+        self._note("ListNetworks", request)
+        found = [self._network(name) for name in request.names] or list(self.networks.values())
+        views = [control_pb2.NetworkView(network=each) for each in found]
+        return control_pb2.ListNetworksResponse(networks=views)
+
+    async def RemoveNetwork(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
+        self._note("RemoveNetwork", request)
+        name = self._network(request.name).spec.name
+        del self.networks[name]
+        return control_pb2.RemoveNetworkResponse(id=network_id(name))
+
+    def _network(self, name: str) -> types_pb2.Network:
+        for network in self.networks.values():
+            if name in (network.spec.name, network_id(network.spec.name)):
+                return network
+        raise NotFoundError(f"network {name} not found")
 
     async def Explain(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
         self._note("Explain", request)

@@ -223,6 +223,11 @@ class FakeRuntime:
         self._host.images -= unused
         return len(unused) * IMAGE_BYTES
 
+    async def remove_unused_networks(self, cluster_id: str) -> int:
+        """Find none: this machine makes no bridges."""
+        await self._spend(CALL_TIME_S, "remove networks")
+        return 0
+
     async def aclose(self) -> None:
         """Nothing to release; containers are left alone."""
 

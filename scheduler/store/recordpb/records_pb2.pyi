@@ -206,3 +206,11 @@ class FileRecord(_message.Message):
     size_bytes: int
     sealed: bytes
     def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., template_driver: _Optional[str] = ..., version: _Optional[int] = ..., created_at: _Optional[float] = ..., updated_at: _Optional[float] = ..., size_bytes: _Optional[int] = ..., sealed: _Optional[bytes] = ...) -> None: ...
+
+class NetworkRecord(_message.Message):
+    __slots__ = ("schema", "network")
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_FIELD_NUMBER: _ClassVar[int]
+    schema: int
+    network: _types_pb2.Network
+    def __init__(self, schema: _Optional[int] = ..., network: _Optional[_Union[_types_pb2.Network, _Mapping]] = ...) -> None: ...

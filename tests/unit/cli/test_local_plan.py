@@ -108,6 +108,17 @@ def test_the_prefix_and_registries_reach_the_schedulers() -> None:
     assert "--insecure-registry=r:5000" in scheduler.argv
 
 
+def test_the_docker_command_is_told_of_a_socket_or_where_none_fits_of_a_port() -> None:
+    records = everything(UpSettings(), PortPicker(lambda _: True))[1:4]
+    assert local_plan.docker_host(records) == "unix:///w/run/scheduler-1.sock"
+    assert value(records[2], "--docker-socket") == "/w/run/scheduler-3.sock"
+    deep = Folders(Path("/" + "w" * 120))
+    records = local_plan.plan_schedulers(
+        deep, UpSettings(), ["http://e:2379"], certificates, PortPicker(lambda _: True)
+    )
+    assert local_plan.docker_host(records) == "tcp://127.0.0.1:7702"
+
+
 @given(cpus=st.integers(1, 512), memory=st.integers(1 << 20, 1 << 42), nodes=st.integers(1, 50))
 def test_the_shares_never_exceed_the_machine(cpus: int, memory: int, nodes: int) -> None:
     nano_cpus, memory_bytes = local_plan.share(EngineFacts("", cpus, memory), nodes)

@@ -11,7 +11,7 @@ TOP = Path(__file__).parents[3]
 FOLDER = TOP / "deploy" / "prometheus"
 RECORDING = FOLDER / "rules" / "berth-recording.yml"
 ALERTS = FOLDER / "rules" / "berth-alerts.yml"
-CONFIGURATIONS = ("prometheus.yml", "prometheus-file.yml", "prometheus-docker.yml")
+CONFIGURATIONS = sorted(path.name for path in FOLDER.glob("*.yml"))
 CASES = FOLDER / "tests" / "alerts.yml"
 METRIC = re.compile(r"\b((?:berth|etcd|swarm_manager)_[a-z0-9_]+|up)\b(?=[{\s)[]|$)")
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from berth import errors
+from berth.model.network import network_id
 from berth.model.registry_auth import RegistryAuth
 from gateway.app import ROUTES, docker_app
 from gateway.doors import local_door
@@ -252,11 +253,13 @@ async def test_refusals_of_the_cluster_keep_their_words(api):
 @with_api
 async def test_networks_for_a_stack(api):
     created = await api("POST", "/networks/create", {"Name": "app_default", "Driver": "overlay"})
-    assert (created.status, created.json["Id"]) == (201, "app_default")
-    assert "no overlay" in created.json["Warning"]
+    assert (created.status, created.json["Id"]) == (201, network_id("app_default"))
+    assert "per node" in created.json["Warning"]
     again = await api("POST", "/networks/create", {"Name": "app_default"})
     assert again.status == 409
-    assert (await api("GET", "/networks/app_default")).json["Scope"] == "swarm"
+    for name in ("app_default", network_id("app_default")):
+        found = (await api("GET", f"/networks/{name}")).json
+        assert (found["Name"], found["Scope"]) == ("app_default", "swarm")
     names = [each["Name"] for each in (await api("GET", "/networks")).json]
     assert {"bridge", "host", "none", "ingress", "app_default"} <= set(names)
     custom = (await api("GET", "/networks", filters={"type": {"custom": True}})).json

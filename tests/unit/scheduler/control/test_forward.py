@@ -70,8 +70,9 @@ def test_every_call_of_the_proto_is_answered_and_sorted_into_reads_and_changes()
     assert methods <= set(dir(ControlService))
     assert methods >= READS
     changes = {"CreateService", "UpdateService", "RemoveService", "UpdateNode", "RemoveNode"}
+    networks = {"CreateNetwork", "RemoveNetwork"}
     files = {"CreateFile", "UpdateFile", "RemoveFile"}
-    assert methods - READS == changes | files | {"UpdateCluster"}
+    assert methods - READS == changes | files | {"UpdateCluster", *networks}
 
 
 def test_a_scheduler_that_does_not_lead_passes_calls_and_refusals_on():

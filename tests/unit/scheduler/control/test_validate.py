@@ -37,6 +37,8 @@ from berth.model.service import (
 from scheduler.control.validate import validate_spec
 from tests.unit.scheduler.control.specs import PLAIN, container, health, mount, ports, spec, task
 
+LAN = NetworkAttachment("lan")
+
 FULL = ServiceSpec(
     name="web-1_a",
     labels={"berth.fence": "after:30s", "a": ""},
@@ -274,11 +276,8 @@ RULES = [
     # logs, networks, ports
     (task(log_driver=LogDriver("", {"a": "b"})), "task.log_driver.name", "name the driver"),
     (task(networks=(NetworkAttachment(""),)), "task.networks[0].target", "is empty"),
-    (
-        task(networks=(NetworkAttachment("host"), NetworkAttachment("host"))),
-        "task.networks[1].target",
-        "named twice",
-    ),
+    (task(networks=(LAN, LAN)), "task.networks[1].target", "named twice"),
+    (task(networks=(LAN, NetworkAttachment("host"))), "task.networks[1].target", "combined"),
     (ports(mode="mesh"), "endpoint.mode", "neither vip nor dnsrr"),
     (ports(PortSpec(protocol="http", target_port=1)), "endpoint.ports[0].protocol", "tcp, udp"),
     (ports(PortSpec(target_port=0)), "endpoint.ports[0].target_port", "0 is not within 1..65535"),

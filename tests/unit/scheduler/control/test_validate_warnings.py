@@ -38,7 +38,7 @@ from tests.unit.scheduler.control.specs import ports, spec, task
             ),
             "start-first with the published port 8080",
         ),
-        (task(networks=(NetworkAttachment("front"),)), 'network "front": Berth makes no overlay'),
+        (task(networks=(NetworkAttachment("front"),)), 'network "front" is a bridge on each node'),
     ],
     ids=["cpu", "memory", "ingress", "start-first", "overlay"],
 )
