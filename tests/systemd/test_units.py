@@ -138,15 +138,37 @@ def test_services_are_ready_after_their_first_sync_and_confined(machine: Machine
     reach = "test -w /run/berth-scheduler/docker.sock"
     machine(f"setpriv --reuid=nobody --regid=deployers --clear-groups {reach}")
     machine(f"! setpriv --reuid=nobody --clear-groups --regid=nogroup {reach}")
-    for unit, user in ((SCHEDULER, "berth"), (AGENT, "berth-agent")):
+    chown = 1 << 0  # As the kernel numbers capabilities.
+    for unit, user, capabilities in ((SCHEDULER, "berth", 0), (AGENT, "berth-agent", chown)):
         pid = machine.unit(unit, "MainPID")
         assert machine(f"stat -c %U /proc/{pid}") == user
         status = machine(f"cat /proc/{pid}/status")
         assert "NoNewPrivs:\t1" in status
-        assert "CapEff:\t0000000000000000" in status
+        assert f"CapEff:\t{capabilities:016x}" in status
         assert machine(f"cat /run/credentials/{unit}/tls.key").startswith("-----BEGIN")
         peek = f"setpriv --reuid=nobody --clear-groups cat /run/credentials/{unit}/tls.key"
         assert "denied" in machine(peek, check=False)
+
+
+def test_a_confined_agent_writes_files_of_tasks_and_gives_them_away(
+    machine: Machine, one_host: Lab
+) -> None:
+    machine("printf x | berth secret create pw -")
+    wait_until("the node is ready", lambda: "Ready" in nodes(machine))
+    image = one_host.images.sleeper("1.0")
+    machine(f"berth service create -d --name needy --secret source=pw,uid=999,mode=0400 {image}")
+    # The Engine runs outside of this machine, so it cannot see the file that was written for it.
+    wait_until(
+        "the file was written, and the Engine asked to bind it",
+        lambda: "bind source path does not exist: /run/berth-files" in tasks(machine, "needy"),
+        describe=lambda: tasks(machine, "needy"),
+    )
+    assert machine("stat -c '%U %a' /run/berth-files") == "berth-agent 700"
+    machine("berth service rm needy && berth secret rm pw")
+
+
+def tasks(machine: Machine, service: str) -> str:
+    return machine(f"berth service ps --no-trunc {service}")
 
 
 def test_a_killed_program_is_started_again(machine: Machine, one_host: Lab, service: str) -> None:
