@@ -6,10 +6,12 @@ puts it into the outbox only once what it rests on is durable).
 Invariants (tests/unit/scheduler/dispatch/test_files.py): a node is sent a file only while it has a
 task that needs it, and each file once until it is withdrawn; a withdrawn file is needed by none.
 
-Files are opened when a message is made and let go with it: in the leader's memory they rest sealed.
+In the leader's memory files rest sealed. They are opened once a turn for all nodes that need them,
+shared by their outboxes, and copied into a message only when that is about to be sent.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from berth.model.files import FileKey, FilePayload, file_keys
@@ -30,6 +32,21 @@ def cannot_open(record: FileRecord) -> FilePayload:
     """Open nothing: the `FileOpener` of a leader without a key."""
     problem = "this scheduler has no key to open it with"
     return FilePayload(record.kind, record.id, record.name, problem=problem)
+
+
+@dataclass(frozen=True, slots=True)
+class FileBatch:
+    """What one message will carry."""
+
+    payloads: tuple[types_pb2.FilePayload, ...] = field(default=(), repr=False)
+    withdrawn: tuple[FileKey, ...] = ()
+
+    def message(self) -> dispatcher_pb2.SchedulerMessage:
+        """Return the message."""
+        files = dispatcher_pb2.Files(payloads=self.payloads)
+        for kind, file_id in self.withdrawn:
+            files.withdrawn.add(kind=kind.value, id=file_id)
+        return dispatcher_pb2.SchedulerMessage(files=files)
 
 
 class HeldFiles:
@@ -68,13 +85,13 @@ class FilePost:
         self._open = open_file
         self._opened: dict[FileKey, types_pb2.FilePayload] = {}
 
-    def messages(
+    def batches(
         self,
         held: HeldFiles,
         services: Mapping[ServiceId, ServiceState],
         tasks: Iterable[Task],
         forgotten: Iterable[TaskId],
-    ) -> list[dispatcher_pb2.SchedulerMessage]:
+    ) -> list[FileBatch]:
         """Return what a node must be sent so that it can make `tasks`.
 
         Args:
@@ -89,20 +106,17 @@ class FilePost:
                 template = services[task.service_id].record.templates[task.template_version]
                 fresh += held.need(task.id, file_keys(template.task.container))
         withdrawn = [key for task_id in forgotten for key in held.release(task_id)]
-        batches = [dispatcher_pb2.Files()]
-        for kind, file_id in withdrawn:
-            batches[0].withdrawn.add(kind=kind.value, id=file_id)
+        batches = [FileBatch(withdrawn=tuple(withdrawn))] if withdrawn else []
+        together: list[types_pb2.FilePayload] = []
         size = 0
         for key in fresh:
             payload = self._payload(key)
-            if size and size + len(payload.data) > MESSAGE_BYTES:
-                batches.append(dispatcher_pb2.Files())
-                size = 0
-            batches[-1].payloads.append(payload)
+            if together and size + len(payload.data) > MESSAGE_BYTES:
+                batches.append(FileBatch(tuple(together)))
+                together, size = [], 0
+            together.append(payload)
             size += len(payload.data)
-        if not (fresh or withdrawn):
-            return []
-        return [dispatcher_pb2.SchedulerMessage(files=files) for files in batches]
+        return [*batches, FileBatch(tuple(together))] if together else batches
 
     def forget_opened(self) -> None:
         """Let go of what was opened for many nodes at once."""

@@ -9,7 +9,7 @@ import asyncio
 from berth.model.ids import Epoch, NodeId, Revision
 from berth.v1 import dispatcher_pb2 as pb
 from berth.v1 import types_pb2
-from scheduler.dispatch.files import HeldFiles
+from scheduler.dispatch.files import FileBatch, HeldFiles
 from scheduler.dispatch.messages import TemplateKey
 
 
@@ -21,7 +21,7 @@ class Outbox:
         self._epoch = epoch
         self._revision = Revision(0)
         self._ready = asyncio.Event()
-        self._direct: list[pb.SchedulerMessage] = []
+        self._direct: list[pb.SchedulerMessage | FileBatch] = []
         self._tasks: dict[str, types_pb2.TaskAssignment] = {}
         self._templates: dict[tuple[str, int], types_pb2.TaskTemplate] = {}
         self._forgotten: dict[str, None] = {}
@@ -66,8 +66,8 @@ class Outbox:
         self._has_assignments = True
         self._ready.set()
 
-    def put_message(self, message: pb.SchedulerMessage) -> None:
-        """Add a message that is not merged with others: settings, log requests."""
+    def put_message(self, message: pb.SchedulerMessage | FileBatch) -> None:
+        """Add a message that is not merged with others: settings, log requests, files."""
         self._direct.append(message)
         self._ready.set()
 
@@ -83,7 +83,8 @@ class Outbox:
     def take(self) -> list[pb.SchedulerMessage]:
         """Return what is to be sent now, in order; empty when the session has ended."""
         self._ready.clear()
-        messages, self._direct = self._direct, []
+        direct, self._direct = self._direct, []
+        messages = [each.message() if isinstance(each, FileBatch) else each for each in direct]
         for message in messages:
             message.node_id, message.epoch = self._node, self._epoch
         if self._has_assignments:

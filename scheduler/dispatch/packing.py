@@ -101,11 +101,11 @@ class Packing:
                     template = made[key] = self._template(task)
                 templates.append(template)
         gone = [str(task_id) for task_id in forgotten]
-        files = self._files.messages(session.outbox.files, self._state.services, tasks, forgotten)
+        files = self._files.batches(session.outbox.files, self._state.services, tasks, forgotten)
 
         def deliver(revision: Revision) -> None:
-            for message in files:  # Before the assignments that need them.
-                session.outbox.put_message(message)
+            for batch in files:  # Before the assignments that need them.
+                session.outbox.put_message(batch)
             session.outbox.put(revision, assignments, templates, gone, complete=complete)
             self._note_sent(len(assignments))
 

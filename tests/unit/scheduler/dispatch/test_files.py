@@ -49,7 +49,8 @@ def a_world(*names: str) -> World:
 
 def messages(world: World, post: FilePost, held: HeldFiles, forgotten=()):
     tasks = list(world.state.tasks.values())
-    return post.messages(held, world.state.services, tasks, forgotten)
+    batches = post.batches(held, world.state.services, tasks, forgotten)
+    return [batch.message() for batch in batches]
 
 
 def test_a_node_is_sent_what_its_tasks_need_and_each_file_is_opened_once():
@@ -75,10 +76,11 @@ def test_what_is_over_is_withdrawn():
     held, post = HeldFiles(), FilePost(world.state.files, opened)
     messages(world, post, held)
     (task_id,) = world.state.tasks
-    (told,) = post.messages(held, world.state.services, [], [task_id])
-    assert [(key.kind, key.id) for key in told.files.withdrawn] == [("secret", "pw-id")]
-    assert not told.files.payloads
-    assert post.messages(held, world.state.services, [], [task_id]) == []
+    (batch,) = post.batches(held, world.state.services, [], [task_id])
+    told = batch.message().files
+    assert [(key.kind, key.id) for key in told.withdrawn] == [("secret", "pw-id")]
+    assert not told.payloads
+    assert post.batches(held, world.state.services, [], [task_id]) == []
 
 
 def test_what_is_being_stopped_needs_nothing():
