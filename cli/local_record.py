@@ -80,7 +80,7 @@ class Folders:
 
     @property
     def key_file(self) -> Path:
-        """The key that seals registry credentials in etcd."""
+        """The key that seals registry credentials, configs and secrets in etcd."""
         return self.work_dir / "sealing.key"
 
     @property

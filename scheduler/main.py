@@ -48,7 +48,7 @@ def _flags(options: Mapping[str, Any]) -> dict[str, object]:
 )
 @click.option("--docker-socket", metavar="PATH", help="Unix socket for the Docker API (none).")
 @click.option("--advertise", metavar="HOST[:PORT]", help="How others reach us (our host name).")
-@click.option("--key-file", help="Key that seals registry credentials at rest.")
+@click.option("--key-file", help="Key that seals credentials, configs and secrets at rest.")
 @click.option("--tls-ca-file", help="Authority that all certificates must be from.")
 @click.option("--tls-cert-file", help="Our certificate, with the role scheduler.")
 @click.option("--tls-key-file", help="Its key.")
