@@ -53,7 +53,7 @@ class SchedulerSettings:
     advertise: str = ""
     """Host, or host:port, by which agents and other schedulers reach us; default: our host name."""
     key_file: str = ""
-    """The key that seals registry credentials, configs and secrets at rest; without, none are kept."""
+    """The key that seals credentials, configs and secrets at rest; without it none are kept."""
     docker_socket: str = ""
     """Path of a unix socket for the Docker API; "" = none."""
     docker_socket_group: str = ""
