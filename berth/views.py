@@ -12,6 +12,7 @@ from berth.model.cluster import ClusterSettings
 from berth.model.files import FileId, FileKind
 from berth.model.ids import ClusterId, Epoch, NetworkId, NodeId, ServiceId, TaskId
 from berth.model.instant import NO_TIME, Timestamp
+from berth.model.job import JobRun
 from berth.model.network import Network
 from berth.model.node import Node
 from berth.model.service import Platform, ServiceSpec
@@ -26,6 +27,19 @@ class UpdateStatusView:
     message: str = ""
     started_at: Timestamp = NO_TIME
     completed_at: Timestamp | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """How far a job is; runs and the next due time are told where one service is asked for."""
+
+    iteration: int = 0
+    is_under_way: bool = False
+    last_execution: Timestamp = NO_TIME
+    next_due_at: Timestamp | None = None
+    runs: tuple[JobRun, ...] = ()
+    awaits_schedule: bool = False
+    """Its newest spec runs when it is next due, not before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +59,7 @@ class ServiceView:
     template_version: int = 0
     image_digest: str = ""
     published_at: tuple[str, ...] = ()
+    job: JobStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +91,15 @@ class TaskView:
     is_history: bool = False
     is_drifted: bool = False
     is_current: bool = False
+    job_iteration: int | None = None
+    is_numbered: bool = False
+    """Its slot is a number, which may be 0, and not a node."""
 
     @property
     def name(self) -> str:
         """``web.3``, or ``web.<node ID>`` for a task of a global service."""
-        return f"{self.service_name}.{self.slot or self.node_id}"
+        has_number = self.is_numbered or self.slot
+        return f"{self.service_name}.{self.slot if has_number else self.node_id}"
 
     @property
     def is_running(self) -> bool:

@@ -280,3 +280,16 @@ class SwitchCommand(click.Command):
             has_opposite = any(opposite in param.secondary_opts for param in self.params)
             return opposite if has_opposite else ""  # An absent switch is false already.
         return arg
+
+
+def one_of(kind: Any) -> Callable[[str], Any]:
+    """Return a reader of the values of the enumeration `kind`."""
+
+    def parse(text: str) -> Any:
+        try:
+            return kind(text)
+        except ValueError:
+            allowed = ", ".join(member.value for member in kind)
+            raise InvalidRequestError(f'"{text}" is not one of {allowed}') from None
+
+    return parse

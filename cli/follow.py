@@ -8,7 +8,7 @@ was rolled back fails unless the rollback was what its user asked for.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -23,8 +23,8 @@ from berth.model.duration import duration_text
 from berth.model.instant import NEVER, Instant, after
 from berth.model.service import RestartCondition
 from berth.model.task import TaskState
-from berth.views import ServiceView, TaskView
-from cli.render import task_error
+from berth.views import JobStatus, ServiceView, TaskView
+from cli.render import completions_wanted, task_error
 
 POLL_S: Final = 0.3
 _ROWS_MAX: Final = 20
@@ -52,6 +52,8 @@ class Snapshot:
     """A rollout is under way: the cluster itself will say when it is done."""
     is_completed: bool = False
     failure: str = ""
+    what: str = "tasks running"
+    ending: str = "converged"
 
     @property
     def is_whole(self) -> bool:
@@ -75,13 +77,9 @@ def take_snapshot(
         tasks: its tasks; older templates and history are passed over.
         is_rollback: whether its user asked for a rollback, so that one is no failure.
     """
-    newest: dict[str, TaskView] = {}
-    for task in tasks:
-        if not task.is_current or task.is_history or task.desired > TaskState.COMPLETE:
-            continue
-        held = newest.get(task.name)
-        if held is None or (task.is_running, task.attempt) > (held.is_running, held.attempt):
-            newest[task.name] = task
+    newest = _newest(tasks)
+    if service.job is not None:
+        return _job_snapshot(service, service.job, newest)
     running = sum(task.is_running for task in newest.values())
     condition = effective_restart(service.spec.task.restart).condition
     if condition is not RestartCondition.ANY:
@@ -89,18 +87,52 @@ def take_snapshot(
     status = service.update_status
     state = status.state if status else ""
     message = status.message if status else ""
-    ordered = sorted(newest.values(), key=lambda task: (task.slot, task.node_name, task.node_id))
     return Snapshot(
         running=running,
         wanted=service.desired_tasks,
-        slots=tuple(
-            SlotProgress(task.name, task.status.state.name.lower(), task_error(task, is_full=True))
-            for task in ordered
-        ),
+        slots=_slots(newest),
         note=f"rolling back: {message}" if state == "rollback_started" and message else "",
         is_active=state in _ACTIVE,
         is_completed=state == "completed" or (is_rollback and state == "rollback_completed"),
         failure=_failure(state, message, is_rollback),
+    )
+
+
+def _newest(tasks: Sequence[TaskView]) -> dict[str, TaskView]:
+    newest: dict[str, TaskView] = {}
+    for task in tasks:
+        if not task.is_current or task.is_history or task.desired > TaskState.COMPLETE:
+            continue
+        held = newest.get(task.name)
+        if held is None or (task.is_running, task.attempt) > (held.is_running, held.attempt):
+            newest[task.name] = task
+    return newest
+
+
+def _slots(newest: Mapping[str, TaskView]) -> tuple[SlotProgress, ...]:
+    ordered = sorted(newest.values(), key=lambda task: (task.slot, task.node_name, task.node_id))
+    return tuple(
+        SlotProgress(task.name, task.status.state.name.lower(), task_error(task, is_full=True))
+        for task in ordered
+    )
+
+
+def _job_snapshot(service: ServiceView, job: JobStatus, newest: Mapping[str, TaskView]) -> Snapshot:
+    """Judge a job: its run is over when every slot has ended, and good when all completed."""
+    completed, total = service.completed_tasks, completions_wanted(service)
+    failure = ""
+    if not (job.is_under_way or job.awaits_schedule) and completed < total:
+        failure = f"run {job.iteration} failed: {completed} of {total} slots completed"
+    ending = "completed" if not job.awaits_schedule else "runs when it is due"
+    return Snapshot(
+        running=completed,
+        wanted=total,
+        slots=_slots(newest),
+        is_active=job.is_under_way,
+        is_completed=not job.is_under_way,
+        failure=failure,
+        what="slots completed",
+        ending=ending,
     )
 
 
@@ -175,7 +207,7 @@ class PlainProgress(ProgressView):
 
     def show(self, snapshot: Snapshot) -> None:
         """Write what has changed since the last snapshot."""
-        lines = [f"{snapshot.running} of {snapshot.wanted} tasks running"]
+        lines = [f"{snapshot.running} of {snapshot.wanted} {snapshot.what}"]
         lines += [snapshot.note] if snapshot.note else []
         lines += snapshot.reasons[:_ROWS_MAX]
         for line in lines:
@@ -207,7 +239,7 @@ class LiveProgress(ProgressView):
 
     def show(self, snapshot: Snapshot) -> None:
         """Move the bars."""
-        words = f"{snapshot.running} of {snapshot.wanted} tasks running"
+        words = f"{snapshot.running} of {snapshot.wanted} {snapshot.what}"
         self._progress.update(
             self._total, total=max(snapshot.wanted, 1), completed=snapshot.running, words=words
         )
@@ -276,7 +308,7 @@ async def follow_service(
         policy = service.spec.rollback if is_rollback else service.spec.update
         convergence = convergence or Convergence(effective_update(policy).monitor_s)
         if convergence.is_reached(snapshot, clock.instant()):
-            progress.finish(f"service {service.spec.name} converged")
+            progress.finish(f"service {service.spec.name} {snapshot.ending}")
             return
         if timeout_s is not None and clock.instant() >= after(began, timeout_s):
             progress.finish("the time is up; the cluster goes on by itself")
@@ -288,5 +320,5 @@ def _timeout_text(service: ServiceView, snapshot: Snapshot, timeout_s: float) ->
     reasons = "; ".join(snapshot.reasons) or "see berth service ps"
     return (
         f'service "{service.spec.name}" did not converge within {duration_text(timeout_s)}: '
-        f"{snapshot.running} of {snapshot.wanted} tasks run; {reasons}"
+        f"{snapshot.running} of {snapshot.wanted} {snapshot.what}; {reasons}"
     )

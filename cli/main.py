@@ -18,7 +18,7 @@ import click
 from berth.clock import SystemClock
 from berth.entropy import SystemEntropy
 from berth.errors import BerthError
-from cli import certificates, cluster, files, nodes, services, services_show
+from cli import certificates, cluster, files, job_runs, nodes, services, services_show
 from cli.command import Shell
 from cli.local import down, up
 from cli.output import make_console
@@ -73,6 +73,7 @@ def berth(
     )
 
 
+services.service.add_command(job_runs.runs)
 for command in (
     services.service,
     nodes.node,

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any, Final
 
 from berth.errors import InvalidRequestError
+from berth.model.defaults import effective_completions
 from berth.model.image import ImageReference
 from berth.model.instant import Timestamp, to_text
 from berth.model.node import Availability, NodeState
@@ -123,10 +124,19 @@ def port_text(port: PortSpec) -> str:
     return f"*:{published}->{port.target_port}/{port.protocol}{host}"
 
 
+def completions_wanted(service: ServiceView) -> int:
+    """Return how many slots of a job must complete."""
+    if service.spec.mode.kind is ModeKind.GLOBAL_JOB:
+        return service.desired_tasks + service.completed_tasks
+    return effective_completions(service.spec.mode)
+
+
 def replicas_text(service: ServiceView) -> str:
-    """Return ``running/wanted`` and the cap per node."""
+    """Return ``running/wanted`` and the cap per node, or how many slots of a job completed."""
     cap = service.spec.task.placement.max_replicas_per_node
     text = f"{service.running_tasks}/{service.desired_tasks}"
+    if service.job is not None:
+        return f"{text} ({service.completed_tasks}/{completions_wanted(service)} completed)"
     return f"{text} (max {cap} per node)" if cap else text
 
 
@@ -134,7 +144,7 @@ def services_table(services: Sequence[ServiceView], *, is_full: bool = False) ->
     """List services as `docker service ls` does."""
 
     def row(service: ServiceView) -> list[str | Cell]:
-        is_whole = service.running_tasks >= service.desired_tasks
+        is_whole = service.job is not None or service.running_tasks >= service.desired_tasks
         return [
             short(service.id, is_full=is_full),
             service.spec.name,
@@ -155,7 +165,7 @@ def sorted_tasks(tasks: Sequence[TaskView]) -> list[TaskView]:
         key=lambda task: (
             task.service_name,
             task.slot,
-            "" if task.slot else task.node_id,
+            "" if task.slot or task.is_numbered else task.node_id,
             task.is_history,
             -task.attempt,
             -task.created_at,

@@ -14,7 +14,6 @@ from berth.errors import BerthError, InvalidRequestError
 from berth.model.duration import parse_duration_s
 from berth.model.image import ImageReference
 from berth.model.registry_auth import RegistryAuth
-from berth.model.service import ModeKind
 from cli.command import Shell, pass_shell
 from cli.flags import Scope, SwitchCommand, click_options
 from cli.follow import LiveProgress, PlainProgress, ProgressView, Silent, follow_service
@@ -192,14 +191,14 @@ def update(
 def scale(
     shell: Shell, pairs: tuple[str, ...], detach: bool, quiet: bool, timeout: float | None
 ) -> None:
-    """Set the number of tasks of replicated services."""
+    """Set the number of tasks; a job is run anew."""
     wanted = [_scale_pair(pair) for pair in pairs]
 
     async def work(client: ControlClient) -> None:
         for name, replicas in wanted:
             view = await client.get_service(name)
             kind = view.spec.mode.kind
-            if kind is not ModeKind.REPLICATED:
+            if kind.is_global:
                 raise InvalidRequestError(
                     f'service "{name}" is {kind.value}; only replicated ones can be scaled'
                 )

@@ -17,7 +17,6 @@ from berth.model.duration import parse_duration_s
 from berth.model.resources import parse_cpus, parse_memory
 from berth.model.service import (
     FailureAction,
-    ModeKind,
     PlacementStrategy,
     RestartCondition,
     ServiceSpec,
@@ -33,26 +32,15 @@ from cli.flags import (
     changed,
     list_flags,
     map_flags,
+    one_of,
     plain_list,
     scalar,
     switch,
 )
+from cli.mode_flags import mode_flags, with_job_numbers
 
 _C: Final = "task.container"
 _CREATE, _UPDATE = Scope.CREATE, Scope.UPDATE
-
-
-def one_of(kind: Any) -> Callable[[str], Any]:
-    """Return a reader of the values of the enumeration `kind`."""
-
-    def parse(text: str) -> Any:
-        try:
-            return kind(text)
-        except ValueError:
-            allowed = ", ".join(member.value for member in kind)
-            raise InvalidRequestError(f'"{text}" is not one of {allowed}') from None
-
-    return parse
 
 
 def _env_name(item: str) -> str:
@@ -292,14 +280,7 @@ def _service_flags() -> Iterator[Flag]:
         metavar="NAME",
         scope=_CREATE,
     )
-    yield scalar("--mode", "mode.kind", one_of(ModeKind),
-                 "A number of tasks, or one per node (replicated)", metavar="replicated|global",
-                 scope=_CREATE)  # fmt: skip
-    yield scalar(
-        "--replicas", "mode.replicas", read.parse_count, "Number of tasks (1)", metavar="N"
-    )
-    yield scalar("--max-concurrent", "mode.max_concurrent", read.parse_count,
-                 "Tasks of a job at once", metavar="N")  # fmt: skip
+    yield from mode_flags()
     yield scalar(
         "--restart-condition",
         "task.restart.condition",
@@ -376,4 +357,4 @@ def updated_spec(spec: ServiceSpec, given: Mapping[str, Any]) -> ServiceSpec:
     for flag in FLAGS:
         if flag.key in given:
             spec = flag.change(spec, given[flag.key])
-    return spec
+    return replace(spec, mode=with_job_numbers(spec.mode))

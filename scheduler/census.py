@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from berth.errors import InvalidRequestError
-from berth.model.defaults import effective_replicas
+from berth.model.defaults import effective_concurrency, effective_replicas
 from berth.model.files import FileKind
 from berth.model.image import ImageReference
 from berth.model.node import NodeState
@@ -127,6 +127,9 @@ def convergence(service: ServiceState) -> Convergence:
         return Convergence.WAITING
     if status is not None and status.state.is_active:
         return Convergence.UPDATING
+    if record.job is not None:
+        is_busy = record.job.is_under_way or service.closing
+        return Convergence.CONVERGING if is_busy else Convergence.CONVERGED
     unsettled = any(
         service.in_phase(phase)
         for phase in (Phase.YOUNG, Phase.OUTDATED, Phase.LEAVING, Phase.REPLACING)
@@ -139,11 +142,16 @@ def convergence(service: ServiceState) -> Convergence:
 def wanted_tasks(service: ServiceState) -> int:
     """Return how many tasks a service should have now.
 
-    For a global service: one per node that may have one.
+    For a global service: one per node that may have one. For a job, as Swarm counts: as many as may
+    be at work at once, or those that have not completed on their nodes.
     """
     record = service.record
     if record.is_removing:
         return 0
+    if record.job is not None and record.is_global:
+        return len(service.phases.keys() - service.in_phase(Phase.DONE))
+    if record.job is not None:
+        return effective_concurrency(record.spec.mode)
     if not record.is_global:
         return effective_replicas(record.spec.mode)
     return len(service.phases.keys() - service.closing) - len(service.in_phase(Phase.AWAY))

@@ -1,5 +1,7 @@
 """Small makers of model values: a test writes only what it cares about."""
 
+from dataclasses import replace
+
 from berth.model.ids import NodeId
 from berth.model.node import Availability, Node, NodeDescription, NodeSpec, NodeState
 from berth.model.resources import NodeResources, Reservation
@@ -58,6 +60,26 @@ def a_spec(
         update=update,
         rollback=rollback,
     )
+
+
+def a_job(
+    total: int = 5,
+    at_once: int = 2,
+    *,
+    name: str = "web",
+    image: str = "job:1",
+    labels: dict[str, str] | None = None,
+    restart: RestartPolicy | None = None,
+) -> ServiceSpec:
+    """Return a replicated job's spec."""
+    mode = ServiceMode(ModeKind.REPLICATED_JOB, max_concurrent=at_once, total_completions=total)
+    return replace(a_spec(name, image=image, labels=labels, restart=restart), mode=mode)
+
+
+def a_global_job(*, image: str = "job:1", labels: dict[str, str] | None = None) -> ServiceSpec:
+    """Return a global job's spec."""
+    mode = ServiceMode(ModeKind.GLOBAL_JOB)
+    return replace(a_spec(image=image, labels=labels), mode=mode)
 
 
 def a_node(

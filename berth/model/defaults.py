@@ -3,7 +3,7 @@
 Each `effective_*` returns a value without None. Stored specs keep what the user said.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from berth.model.service import (
     ContainerSpec,
@@ -58,6 +58,13 @@ def effective_restart(policy: RestartPolicy) -> EffectiveRestart:
     )
 
 
+def job_restart(policy: RestartPolicy) -> RestartPolicy:
+    """Return the policy of a job's tasks: what finished well is never run again."""
+    if policy.condition in (None, RestartCondition.ANY):
+        return replace(policy, condition=RestartCondition.ON_FAILURE)
+    return policy
+
+
 def effective_update(policy: UpdatePolicy | None) -> EffectiveUpdate:
     """Fill in Swarm's defaults: one at a time, no delay, 5 s monitor, pause, 0, stop-first."""
     policy = policy or UpdatePolicy()
@@ -74,6 +81,16 @@ def effective_update(policy: UpdatePolicy | None) -> EffectiveUpdate:
 def effective_replicas(mode: ServiceMode) -> int:
     """Return the wanted number of slots of a replicated service: 1 where it does not say."""
     return 1 if mode.replicas is None else mode.replicas
+
+
+def effective_concurrency(mode: ServiceMode) -> int:
+    """Return how many slots of a replicated job may be at work at once: 1 if it does not say."""
+    return 1 if mode.max_concurrent is None else mode.max_concurrent
+
+
+def effective_completions(mode: ServiceMode) -> int:
+    """Return how many slots of a replicated job must complete: as many as may work at once."""
+    return effective_concurrency(mode) if mode.total_completions is None else mode.total_completions
 
 
 def effective_stop_grace_s(container: ContainerSpec) -> float:

@@ -21,6 +21,16 @@ class ModeKind(StrEnum):
     REPLICATED_JOB = "replicated-job"
     GLOBAL_JOB = "global-job"
 
+    @property
+    def is_job(self) -> bool:
+        """True when its tasks are meant to end."""
+        return self in (ModeKind.REPLICATED_JOB, ModeKind.GLOBAL_JOB)
+
+    @property
+    def is_global(self) -> bool:
+        """True for one task per node."""
+        return self in (ModeKind.GLOBAL, ModeKind.GLOBAL_JOB)
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceMode:

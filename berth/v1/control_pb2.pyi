@@ -105,7 +105,7 @@ class UpdateStatus(_message.Message):
     def __init__(self, state: _Optional[str] = ..., message: _Optional[str] = ..., started_at: _Optional[float] = ..., completed_at: _Optional[float] = ...) -> None: ...
 
 class Service(_message.Message):
-    __slots__ = ("id", "version", "spec", "previous_spec", "update_status", "created_at", "updated_at", "desired_tasks", "running_tasks", "completed_tasks", "template_version", "image_digest", "published_at")
+    __slots__ = ("id", "version", "spec", "previous_spec", "update_status", "created_at", "updated_at", "desired_tasks", "running_tasks", "completed_tasks", "template_version", "image_digest", "published_at", "job")
     ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
@@ -119,6 +119,7 @@ class Service(_message.Message):
     TEMPLATE_VERSION_FIELD_NUMBER: _ClassVar[int]
     IMAGE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     PUBLISHED_AT_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
     id: str
     version: int
     spec: _types_pb2.ServiceSpec
@@ -132,7 +133,24 @@ class Service(_message.Message):
     template_version: int
     image_digest: str
     published_at: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., version: _Optional[int] = ..., spec: _Optional[_Union[_types_pb2.ServiceSpec, _Mapping]] = ..., previous_spec: _Optional[_Union[_types_pb2.ServiceSpec, _Mapping]] = ..., update_status: _Optional[_Union[UpdateStatus, _Mapping]] = ..., created_at: _Optional[float] = ..., updated_at: _Optional[float] = ..., desired_tasks: _Optional[int] = ..., running_tasks: _Optional[int] = ..., completed_tasks: _Optional[int] = ..., template_version: _Optional[int] = ..., image_digest: _Optional[str] = ..., published_at: _Optional[_Iterable[str]] = ...) -> None: ...
+    job: JobStatus
+    def __init__(self, id: _Optional[str] = ..., version: _Optional[int] = ..., spec: _Optional[_Union[_types_pb2.ServiceSpec, _Mapping]] = ..., previous_spec: _Optional[_Union[_types_pb2.ServiceSpec, _Mapping]] = ..., update_status: _Optional[_Union[UpdateStatus, _Mapping]] = ..., created_at: _Optional[float] = ..., updated_at: _Optional[float] = ..., desired_tasks: _Optional[int] = ..., running_tasks: _Optional[int] = ..., completed_tasks: _Optional[int] = ..., template_version: _Optional[int] = ..., image_digest: _Optional[str] = ..., published_at: _Optional[_Iterable[str]] = ..., job: _Optional[_Union[JobStatus, _Mapping]] = ...) -> None: ...
+
+class JobStatus(_message.Message):
+    __slots__ = ("iteration", "is_under_way", "last_execution", "next_due_at", "runs", "awaits_schedule")
+    ITERATION_FIELD_NUMBER: _ClassVar[int]
+    IS_UNDER_WAY_FIELD_NUMBER: _ClassVar[int]
+    LAST_EXECUTION_FIELD_NUMBER: _ClassVar[int]
+    NEXT_DUE_AT_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    AWAITS_SCHEDULE_FIELD_NUMBER: _ClassVar[int]
+    iteration: int
+    is_under_way: bool
+    last_execution: float
+    next_due_at: float
+    runs: _containers.RepeatedCompositeFieldContainer[_types_pb2.JobRun]
+    awaits_schedule: bool
+    def __init__(self, iteration: _Optional[int] = ..., is_under_way: _Optional[bool] = ..., last_execution: _Optional[float] = ..., next_due_at: _Optional[float] = ..., runs: _Optional[_Iterable[_Union[_types_pb2.JobRun, _Mapping]]] = ..., awaits_schedule: _Optional[bool] = ...) -> None: ...
 
 class ListTasksRequest(_message.Message):
     __slots__ = ("services", "nodes", "ids", "only_wanted", "up_to_date")
@@ -155,7 +173,7 @@ class ListTasksResponse(_message.Message):
     def __init__(self, tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ...) -> None: ...
 
 class Task(_message.Message):
-    __slots__ = ("id", "service_id", "service_name", "slot", "node_id", "node_name", "attempt", "template_version", "desired", "status", "created_at", "state_at", "image", "granted", "is_history", "is_drifted", "is_current")
+    __slots__ = ("id", "service_id", "service_name", "slot", "node_id", "node_name", "attempt", "template_version", "desired", "status", "created_at", "state_at", "image", "granted", "is_history", "is_drifted", "is_current", "job_iteration", "is_numbered")
     ID_FIELD_NUMBER: _ClassVar[int]
     SERVICE_ID_FIELD_NUMBER: _ClassVar[int]
     SERVICE_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -173,6 +191,8 @@ class Task(_message.Message):
     IS_HISTORY_FIELD_NUMBER: _ClassVar[int]
     IS_DRIFTED_FIELD_NUMBER: _ClassVar[int]
     IS_CURRENT_FIELD_NUMBER: _ClassVar[int]
+    JOB_ITERATION_FIELD_NUMBER: _ClassVar[int]
+    IS_NUMBERED_FIELD_NUMBER: _ClassVar[int]
     id: str
     service_id: str
     service_name: str
@@ -190,7 +210,9 @@ class Task(_message.Message):
     is_history: bool
     is_drifted: bool
     is_current: bool
-    def __init__(self, id: _Optional[str] = ..., service_id: _Optional[str] = ..., service_name: _Optional[str] = ..., slot: _Optional[int] = ..., node_id: _Optional[str] = ..., node_name: _Optional[str] = ..., attempt: _Optional[int] = ..., template_version: _Optional[int] = ..., desired: _Optional[int] = ..., status: _Optional[_Union[_types_pb2.TaskStatus, _Mapping]] = ..., created_at: _Optional[float] = ..., state_at: _Optional[float] = ..., image: _Optional[str] = ..., granted: _Optional[_Iterable[_Union[_types_pb2.GrantedResource, _Mapping]]] = ..., is_history: _Optional[bool] = ..., is_drifted: _Optional[bool] = ..., is_current: _Optional[bool] = ...) -> None: ...
+    job_iteration: int
+    is_numbered: bool
+    def __init__(self, id: _Optional[str] = ..., service_id: _Optional[str] = ..., service_name: _Optional[str] = ..., slot: _Optional[int] = ..., node_id: _Optional[str] = ..., node_name: _Optional[str] = ..., attempt: _Optional[int] = ..., template_version: _Optional[int] = ..., desired: _Optional[int] = ..., status: _Optional[_Union[_types_pb2.TaskStatus, _Mapping]] = ..., created_at: _Optional[float] = ..., state_at: _Optional[float] = ..., image: _Optional[str] = ..., granted: _Optional[_Iterable[_Union[_types_pb2.GrantedResource, _Mapping]]] = ..., is_history: _Optional[bool] = ..., is_drifted: _Optional[bool] = ..., is_current: _Optional[bool] = ..., job_iteration: _Optional[int] = ..., is_numbered: _Optional[bool] = ...) -> None: ...
 
 class NodeView(_message.Message):
     __slots__ = ("node", "tasks_running", "reserved_nano_cpus", "reserved_memory_bytes", "connected", "heard_age_s")

@@ -87,6 +87,30 @@ class ServiceMode(_message.Message):
     total_completions: int
     def __init__(self, kind: _Optional[str] = ..., replicas: _Optional[int] = ..., max_concurrent: _Optional[int] = ..., total_completions: _Optional[int] = ...) -> None: ...
 
+class JobRun(_message.Message):
+    __slots__ = ("iteration", "cause", "outcome", "started_at", "ended_at", "due_at", "completed", "failed", "times", "note")
+    ITERATION_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+    DUE_AT_FIELD_NUMBER: _ClassVar[int]
+    COMPLETED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    TIMES_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    iteration: int
+    cause: str
+    outcome: str
+    started_at: float
+    ended_at: float
+    due_at: float
+    completed: int
+    failed: int
+    times: int
+    note: str
+    def __init__(self, iteration: _Optional[int] = ..., cause: _Optional[str] = ..., outcome: _Optional[str] = ..., started_at: _Optional[float] = ..., ended_at: _Optional[float] = ..., due_at: _Optional[float] = ..., completed: _Optional[int] = ..., failed: _Optional[int] = ..., times: _Optional[int] = ..., note: _Optional[str] = ...) -> None: ...
+
 class RestartPolicy(_message.Message):
     __slots__ = ("condition", "delay_s", "max_attempts", "window_s")
     CONDITION_FIELD_NUMBER: _ClassVar[int]

@@ -16,10 +16,14 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from berth.model.defaults import (
+    EffectiveRestart,
+    effective_completions,
+    effective_concurrency,
     effective_replicas,
     effective_restart,
     effective_stop_grace_s,
     effective_update,
+    job_restart,
 )
 from berth.model.service import (
     BindOptions,
@@ -28,6 +32,7 @@ from berth.model.service import (
     EndpointSpec,
     HealthCheck,
     LogDriver,
+    ModeKind,
     Mount,
     Placement,
     Privileges,
@@ -49,7 +54,8 @@ ISOLATION: Final = "default"
 def with_defaults(spec: ServiceSpec) -> ServiceSpec:
     """Return `spec` with what holds where it is silent."""
     container, task = spec.task.container, spec.task
-    restart = effective_restart(task.restart)
+    is_job = spec.mode.kind.is_job
+    restart = _effective_restart(task.restart, is_job=is_job)
     filled = replace(
         container,
         stop_grace_s=effective_stop_grace_s(container),
@@ -66,9 +72,14 @@ def with_defaults(spec: ServiceSpec) -> ServiceSpec:
             ),
         ),
         endpoint=replace(spec.endpoint, mode=spec.endpoint.mode or ENDPOINT_MODE),
-        update=_filled_update(spec.update),
-        rollback=_filled_update(spec.rollback),
+        # Jobs have no such policies, and are refused with one.
+        update=spec.update if is_job else _filled_update(spec.update),
+        rollback=spec.rollback if is_job else _filled_update(spec.rollback),
     )
+
+
+def _effective_restart(policy: RestartPolicy, *, is_job: bool) -> EffectiveRestart:
+    return effective_restart(job_restart(policy) if is_job else policy)
 
 
 def _filled_update(policy: UpdatePolicy | None) -> UpdatePolicy:
@@ -89,21 +100,32 @@ def settled(sent: ServiceSpec, stored: ServiceSpec) -> ServiceSpec:
         sent,
         name=sent.name or stored.name,
         mode=_mode(sent.mode, stored.mode),
-        task=_task(sent.task, stored.task),
+        task=_task(sent, stored),
         endpoint=_endpoint(sent.endpoint, stored.endpoint),
-        update=_update(sent.update, stored.update),
-        rollback=_update(sent.rollback, stored.rollback),
+        update=_update(sent.update, stored.update, is_job=sent.mode.kind.is_job),
+        rollback=_update(sent.rollback, stored.rollback, is_job=sent.mode.kind.is_job),
     )
 
 
 def _mode(sent: ServiceMode, stored: ServiceMode) -> ServiceMode:
-    is_same = sent.kind is stored.kind and effective_replicas(sent) == effective_replicas(stored)
-    is_job = sent.total_completions is not None or sent.max_concurrent is not None
-    return stored if is_same and not is_job else sent
+    return stored if _numbers(sent) == _numbers(stored) else sent
 
 
-def _task(sent: TaskSpec, stored: TaskSpec) -> TaskSpec:
-    is_same_restart = effective_restart(sent.restart) == effective_restart(stored.restart)
+def _numbers(mode: ServiceMode) -> tuple[ModeKind, int, int, int]:
+    return (
+        mode.kind,
+        effective_replicas(mode),
+        effective_concurrency(mode),
+        effective_completions(mode),
+    )
+
+
+def _task(sent_spec: ServiceSpec, stored_spec: ServiceSpec) -> TaskSpec:
+    sent, stored = sent_spec.task, stored_spec.task
+    is_job = stored_spec.mode.kind.is_job
+    meant = _effective_restart(sent.restart, is_job=is_job)
+    is_same_restart = meant == _effective_restart(stored.restart, is_job=is_job)
+    is_same_restart = is_same_restart and sent_spec.mode.kind.is_job is is_job
     return replace(
         sent,
         container=_container(sent.container, stored.container),
@@ -158,6 +180,8 @@ def _plain_check(check: HealthCheck | None) -> HealthCheck:
 
 
 def _mounts(sent: tuple[Mount, ...], stored: tuple[Mount, ...]) -> tuple[Mount, ...]:
+    if sent == stored:
+        return stored
     by_target = {mount.target: mount for mount in stored}
     settled_mounts = []
     for mount in sent:
@@ -182,7 +206,12 @@ def _endpoint(sent: EndpointSpec, stored: EndpointSpec) -> EndpointSpec:
     return replace(sent, mode=stored.mode if is_same else sent.mode)
 
 
-def _update(sent: UpdatePolicy | None, stored: UpdatePolicy | None) -> UpdatePolicy | None:
+def _update(
+    sent: UpdatePolicy | None, stored: UpdatePolicy | None, *, is_job: bool
+) -> UpdatePolicy | None:
+    """To a job a policy of defaults is not the same as none: it is refused with any."""
+    if is_job and (sent is None or stored is None):
+        return sent
     return stored if effective_update(sent) == effective_update(stored) else sent
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from berth.model.service import ServiceSpec
-from berth.views import ServiceView, UpdateStatusView
+from berth.views import JobStatus, ServiceView, UpdateStatusView
 from gateway.translate.defaults import ENDPOINT_MODE, ISOLATION, with_defaults
 from gateway.translate.networks import with_network_ids, write_virtual_ips
 from gateway.translate.spec_out import write_endpoint, write_ports, write_service_spec
@@ -37,6 +37,10 @@ def write_service(
     written["Endpoint"] = _endpoint(service)
     if service.update_status is not None and service.update_status.state:
         written["UpdateStatus"] = _update_status(service.update_status)
+    if service.job is not None:
+        written["JobStatus"] = _job_status(service.job)
+    if service.job is not None and service.job.awaits_schedule:
+        written["UpdateStatus"] = _waits_for_clock(service)
     if with_status:
         written["ServiceStatus"] = {
             "RunningTasks": service.running_tasks,
@@ -74,3 +78,25 @@ def _update_status(status: UpdateStatusView) -> dict[str, Any]:
     if status.completed_at is not None:
         written["CompletedAt"] = time_text(status.completed_at)
     return {**written, "Message": status.message}
+
+
+def _job_status(job: JobStatus) -> dict[str, Any]:
+    written: dict[str, Any] = {"JobIteration": {"Index": job.iteration}}
+    if job.last_execution:
+        written["LastExecution"] = time_text(job.last_execution)
+    return written
+
+
+def _waits_for_clock(service: ServiceView) -> dict[str, Any]:
+    """Return the status of a job that runs when it is due: nothing is left to wait for now.
+
+    Without it a docker CLI that waits for its create or update would wait for the run, a year
+    perhaps.
+    """
+    changed_at = time_text(service.updated_at)
+    return {
+        "State": "completed",
+        "StartedAt": changed_at,
+        "CompletedAt": changed_at,
+        "Message": "accepted; the job runs when it is due",
+    }

@@ -7,7 +7,7 @@ container's part (container_out), the way in (spec_in), defaults on demand (defa
 
 from typing import Any
 
-from berth.model.defaults import effective_replicas
+from berth.model.defaults import effective_completions, effective_concurrency, effective_replicas
 from berth.model.resources import Limits, Reservation
 from berth.model.service import (
     EndpointSpec,
@@ -49,8 +49,7 @@ def write_mode(mode: ServiceMode) -> dict[str, Any]:
         case ModeKind.GLOBAL_JOB:
             return {"GlobalJob": {}}
         case ModeKind.REPLICATED_JOB:
-            at_once = 1 if mode.max_concurrent is None else mode.max_concurrent
-            total = at_once if mode.total_completions is None else mode.total_completions
+            at_once, total = effective_concurrency(mode), effective_completions(mode)
             return {"ReplicatedJob": {"MaxConcurrent": at_once, "TotalCompletions": total}}
         case ModeKind.REPLICATED:
             return {"Replicated": {"Replicas": effective_replicas(mode)}}

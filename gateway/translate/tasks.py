@@ -23,7 +23,8 @@ def task_name(task: TaskView) -> str:
 
 def desired_state(task: TaskView) -> str:
     """Return what is wanted of a task, in Swarm's words: what has ended is not to run again."""
-    if task.is_history and task.desired < TaskState.COMPLETE:
+    is_done = task.desired is TaskState.COMPLETE and task.status.state is TaskState.COMPLETE
+    if task.is_history and task.desired <= TaskState.COMPLETE and not is_done:
         return TaskState.SHUTDOWN.name.lower()
     return task.desired.name.lower()
 
@@ -54,6 +55,8 @@ def write_task(
         written["NodeID"] = task.node_id
     written["Status"] = _status(task)
     written["DesiredState"] = desired_state(task)
+    if task.job_iteration is not None:
+        written["JobIteration"] = {"Index": task.job_iteration}
     written["NetworksAttachments"] = write_attachments(task.status.addresses)
     if task.granted:
         written["GenericResources"] = _granted(task)

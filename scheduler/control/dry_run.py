@@ -12,9 +12,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Final
 
-from berth.model.defaults import effective_replicas, effective_update
+from berth.model.defaults import (
+    effective_completions,
+    effective_concurrency,
+    effective_replicas,
+    effective_update,
+)
 from berth.model.duration import duration_text
 from berth.model.ids import NodeId, ServiceId
+from berth.model.schedule import is_scheduled
 from berth.model.service import ModeKind, ServiceSpec
 from scheduler.control.views import node_name
 from scheduler.core.placement.demand import Demand, compile_demand
@@ -38,7 +44,13 @@ def plan_create(state: LeaderState, service: ServiceId, spec: ServiceSpec) -> li
     """Return what creating `spec` would do."""
     demand = compile_demand(service, spec.task, spec.endpoint)
     lines = [f"create service {spec.name} with image {spec.task.container.image}"]
-    if spec.mode.kind is ModeKind.GLOBAL:
+    if is_scheduled(spec.labels):
+        return [*lines, "run nothing now: it has a schedule"]
+    if spec.mode.kind is ModeKind.REPLICATED_JOB:
+        total, at_once = effective_completions(spec.mode), effective_concurrency(spec.mode)
+        lines.append(f"run it until {_times(total, 'slot')} completed, at most {at_once} at once")
+        return [*lines, *_placement_lines(state, demand, min(total, at_once))]
+    if spec.mode.kind.is_global:
         return [*lines, *_global_lines(state, demand, frozenset())]
     return [*lines, *_placement_lines(state, demand, effective_replicas(spec.mode))]
 
@@ -52,7 +64,22 @@ def plan_update(state: LeaderState, service: ServiceId, after: ServiceRecord) ->
     lines = [f"change {change}" for change in changes[:_CHANGES_SHOWN_MAX]]
     if len(changes) > _CHANGES_SHOWN_MAX:
         lines.append(f"change {len(changes) - _CHANGES_SHOWN_MAX} more things")
+    if after.job is not None:
+        return [*lines, *_run_lines(now, after)]
     return [*lines, *_scale_lines(state, now, after), *_replace_lines(state, now, after)]
+
+
+def _run_lines(now: ServiceState, after: ServiceRecord) -> list[str]:
+    before = now.record.job
+    assert before is not None
+    assert after.job is not None
+    if after.job.run_version == before.run_version:
+        return ["run nothing now: the change holds from the next due time on"]
+    lines = [f"run the job anew, as run {after.job.iteration}"]
+    tasks = sum(task.is_wanted for held in now.slots.values() for task in held)
+    if before.is_under_way and tasks:
+        lines.insert(0, f"stop {_times(tasks, 'task')} of run {before.iteration}")
+    return lines
 
 
 def plan_rollback(state: LeaderState, service: ServiceId, after: ServiceRecord) -> list[str]:

@@ -11,7 +11,7 @@ Reasons are found from the same memory, by the same functions, that decide; noth
 from collections.abc import Iterable
 from typing import Final
 
-from berth.model.defaults import STOP_MARGIN_S, effective_stop_grace_s
+from berth.model.defaults import STOP_MARGIN_S, effective_stop_grace_s, job_restart
 from berth.model.duration import duration_text
 from berth.model.fence import fence_after_s, replace_after_s
 from berth.model.instant import Instant, after, to_text
@@ -19,6 +19,7 @@ from berth.model.node import Availability, NodeState
 from berth.model.task import FinishedTask, Task, TaskState
 from berth.v1 import control_pb2 as pb
 from scheduler.census import Convergence, convergence, wanted_tasks
+from scheduler.control.job_words import job_lines, job_summary
 from scheduler.control.lookup import TaskRef, slot_key
 from scheduler.control.rollout_words import rollout_lines
 from scheduler.control.views import TaskViewer, node_name, running_on_lost_nodes, task_name
@@ -39,7 +40,7 @@ def explain_subject(
     """Explain a service or a task."""
     service = subject.service if isinstance(subject, TaskRef) else subject
     record = service.record
-    version = record.template_version
+    version = record.live_version
     if isinstance(subject, TaskRef) and subject.task.template_version in record.templates:
         version = subject.task.template_version
     found = explain(state.table, service.demand(version))
@@ -48,7 +49,7 @@ def explain_subject(
         service_name=record.spec.name,
         nodes_total=found.nodes,
         nodes_fitting=found.candidates,
-        rollout=rollout_lines(state, service, now),
+        rollout=[*rollout_lines(state, service, now), *job_lines(record, now.timestamp)],
     )
     _add_filters(answer, found)
     viewer = TaskViewer(state, now)
@@ -139,6 +140,8 @@ def _order(slot: SlotKey) -> tuple[int, str]:
 
 
 def _service_summary(service: ServiceState, running: int, found: Explanation, troubled: int) -> str:
+    if service.record.job is not None and not service.record.is_removing:
+        return job_summary(service, running, found)
     standing = convergence(service)
     wanted = wanted_tasks(service)
     counts = f"{running} of {wanted} tasks run"
@@ -283,11 +286,17 @@ def _what_follows(service: ServiceState, task: FinishedTask, now: Now) -> str:
     if later:
         return f"attempt {later[-1]} followed it"
     record = service.record
+    if record.job is not None and not record.runs_current(task.template_version):
+        return "it was of an earlier run of the job"
     if slot not in service.phases:
         return "its slot is not wanted any more"
+    if service.phases[slot] == Phase.DONE:
+        return "its slot has completed"
     history = service.history.get(slot, ())
-    policy = record.template.task.restart
-    restart = plan_restart(history, policy, record.template_version, now.timestamp)
+    version = record.live_version
+    policy = record.templates[version].task.restart
+    policy = policy if record.job is None else job_restart(policy)
+    restart = plan_restart(history, policy, version, now.timestamp)
     if isinstance(restart, GiveUp):
         return f"no other attempt follows: {restart.reason}"
     if service.phases.get(slot) == Phase.AWAY:

@@ -88,7 +88,7 @@ def _by_slot_name(state: LeaderState, name: str) -> TaskRef | None:
     if not dot or service_id is None:
         return None
     service = state.services[service_id]
-    for slot in _slot_candidates(state, slot_text):
+    for slot in _slot_candidates(state, slot_text, is_job=service.record.job is not None):
         newest: list[Task | FinishedTask] = [
             *service.history.get(slot, ())[-1:],
             *service.slots.get(slot, ())[-1:],
@@ -98,8 +98,8 @@ def _by_slot_name(state: LeaderState, name: str) -> TaskRef | None:
     return None
 
 
-def _slot_candidates(state: LeaderState, text: str) -> list[SlotKey]:
-    slots: list[SlotKey] = [int(text)] if text.isdecimal() else []
+def _slot_candidates(state: LeaderState, text: str, *, is_job: bool) -> list[SlotKey]:
+    slots: list[SlotKey] = [int(text) + is_job] if text.isdecimal() else []
     slots += [
         node.id for node in state.nodes.values() if text in (node.id, node.description.hostname)
     ]

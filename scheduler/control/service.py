@@ -101,7 +101,7 @@ class ControlService(FileAnswers):
         """Return one service."""
         service = commands.find_service(leader.state, request.name)
         lost = running_on_lost_nodes(leader.state)
-        view = service_view(service, lost[service.record.id])
+        view = service_view(service, lost[service.record.id], leader.now().timestamp)
         view.published_at.extend(published_at(leader.state, service))
         return await self._readable(leader, view)
 

@@ -26,6 +26,7 @@ from berth.model.service import (
 )
 from scheduler.control.endpoints import shared_networks
 from scheduler.control.validate_container import container_faults
+from scheduler.control.validate_job import job_faults
 from scheduler.core.placement.constraints import label_subject, parse_constraint
 
 NAME_LENGTH_MAX: Final = 63
@@ -38,7 +39,6 @@ _NAME: Final = re.compile(r"[a-zA-Z0-9](?:[-_]*[a-zA-Z0-9]+)*")
 _KIND: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _PROTOCOLS: Final = ("tcp", "udp", "sctp")
 _ENDPOINT_MODES: Final = ("", "vip", "dnsrr")
-_JOBS: Final = (ModeKind.REPLICATED_JOB, ModeKind.GLOBAL_JOB)
 
 Faults = Iterator[Fault]
 
@@ -55,6 +55,7 @@ def validate_spec(
     faults = [
         *_name_faults(spec.name),
         *_fence_faults(spec),
+        *job_faults(spec),
         *_mode_faults(spec),
         *_change_faults(spec, previous),
         *container_faults(spec.task.container, "task.container"),
@@ -104,21 +105,11 @@ def _fence_faults(spec: ServiceSpec) -> Faults:
 
 def _mode_faults(spec: ServiceSpec) -> Faults:
     mode = spec.mode
-    if mode.kind in _JOBS:
-        yield Fault(
-            "mode",
-            f"{mode.kind.value} is not supported yet; use a replicated service with the restart "
-            "condition none",
-        )
-        return
     if mode.replicas is not None:
         if mode.kind is not ModeKind.REPLICATED:
             yield Fault("mode.replicas", "is only for replicated services; leave it out")
         elif not 0 <= mode.replicas <= REPLICAS_MAX:
             yield Fault("mode.replicas", f"{mode.replicas} is not within 0..{REPLICAS_MAX}")
-    for name in ("max_concurrent", "total_completions"):
-        if getattr(mode, name) is not None:
-            yield Fault(f"mode.{name}", "is only for jobs; leave it out")
 
 
 def _change_faults(spec: ServiceSpec, previous: ServiceSpec | None) -> Faults:
@@ -186,7 +177,7 @@ def _placement_faults(spec: ServiceSpec) -> Faults:
     path = "task.placement.max_replicas_per_node"
     if placement.max_replicas_per_node < 0:
         yield Fault(path, f"{placement.max_replicas_per_node} is negative; 0 = no cap")
-    elif placement.max_replicas_per_node and spec.mode.kind is ModeKind.GLOBAL:
+    elif placement.max_replicas_per_node and spec.mode.kind.is_global:
         yield Fault(path, "is only for replicated services; a global one has one task per node")
 
 

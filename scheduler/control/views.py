@@ -11,19 +11,20 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from berth.model.ids import NodeId, ServiceId
+from berth.model.instant import Timestamp
 from berth.model.node import Node, NodeState
-from berth.model.service import ModeKind
+from berth.model.schedule import is_scheduled
 from berth.model.task import FinishedTask, Task, TaskState
 from berth.v1 import control_pb2 as pb
 from berth.wire.convert import write_proto
 from scheduler.census import is_drifted, pinned_digest, wanted_tasks
 from scheduler.control.endpoints import network_note, published_at
-from scheduler.control.lookup import slot_key
+from scheduler.core.job_schedule import next_due
 from scheduler.core.now import Now
 from scheduler.core.placement.explain import explain
 from scheduler.core.reconcile import Phase
 from scheduler.core.service_record import ServiceRecord
-from scheduler.core.service_state import ServiceState, SlotKey, counts_as_running
+from scheduler.core.service_state import ServiceState, SlotKey, counts_as_running, shown_slot
 from scheduler.core.state import LeaderState
 
 
@@ -40,12 +41,15 @@ def running_on_lost_nodes(state: LeaderState) -> Counter[ServiceId]:
     return counts
 
 
-def service_view(service: ServiceState, running_lost: int) -> pb.Service:
+def service_view(
+    service: ServiceState, running_lost: int, runs_as_of: Timestamp | None = None
+) -> pb.Service:
     """Return a service as users see it.
 
     Args:
         service: the service.
         running_lost: how many of its tasks were running on nodes that are down.
+        runs_as_of: the time, to tell past and coming runs of a job too; None leaves them out.
     """
     record = service.record
     view = pb.Service(
@@ -70,13 +74,32 @@ def service_view(service: ServiceState, running_lost: int) -> pb.Service:
         view.update_status.started_at = status.started_at
         if status.completed_at is not None:
             view.update_status.completed_at = status.completed_at
+    if record.job is not None:
+        _add_job(view.job, record, runs_as_of)
     return view
+
+
+def _add_job(view: pb.JobStatus, record: ServiceRecord, runs_as_of: Timestamp | None) -> None:
+    job = record.job
+    assert job is not None
+    view.iteration = job.iteration
+    view.is_under_way = job.is_under_way
+    view.last_execution = job.began_at
+    is_coming = record.template_version > job.run_version
+    view.awaits_schedule = is_coming and is_scheduled(record.spec.labels)
+    if runs_as_of is None:
+        return
+    for run in job.runs:
+        write_proto(run, view.runs.add())
+    due_at = next_due(record, runs_as_of)
+    if due_at is not None:
+        view.next_due_at = due_at
 
 
 def _completed(service: ServiceState) -> int:
     """Count the slots whose last task completed and that are not filled again."""
-    if service.record.spec.mode.kind is ModeKind.GLOBAL_JOB:
-        return 0
+    if service.record.job is not None:
+        return len(service.in_phase(Phase.DONE))
     return sum(
         1
         for slot in service.in_phase(Phase.ENDED)
@@ -191,11 +214,14 @@ class TaskViewer:
 
     def _begin(self, record: ServiceRecord, task: Task | FinishedTask) -> pb.Task:
         node = self.state.nodes.get(task.node_id) if task.node_id is not None else None
+        is_job = record.job is not None
         return pb.Task(
             id=task.id,
             service_id=record.id,
             service_name=record.spec.name,
-            slot=task.slot,
+            slot=shown_slot(task, is_job=is_job),
+            is_numbered=task.home is None,
+            job_iteration=task.template_version - 1 if is_job else None,
             node_id=task.node_id or task.home or "",
             node_name=node_name(node) if node is not None else "",
             attempt=task.attempt,
@@ -278,7 +304,9 @@ def had_container(task: FinishedTask) -> bool:
 
 def task_name(service: ServiceState, task: Task | FinishedTask) -> str:
     """Return ``web.3``, or ``web.NODE`` for a task of a global service."""
-    return f"{service.record.spec.name}.{slot_key(task)}"
+    is_job = service.record.job is not None
+    slot = shown_slot(task, is_job=is_job) if task.home is None else task.home
+    return f"{service.record.spec.name}.{slot}"
 
 
 def node_name(node: Node) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from berth.model.backoff import ends_in_row
 from berth.model.defaults import effective_restart
 from berth.model.service import RestartPolicy
-from berth.model.task import END_STATES_BY_ITSELF, FinishedTask, Task
+from berth.model.task import END_STATES_BY_ITSELF, FinishedTask, Task, TaskState
 
 
 def finished_from(
@@ -64,10 +64,12 @@ def entries_to_keep(limit: int, policy: RestartPolicy) -> int:
     return max(limit, effective_restart(policy).max_attempts + 1, 1)
 
 
-def trim(history: Sequence[FinishedTask], keep: int) -> list[FinishedTask]:
+def trim(history: Sequence[FinishedTask], keep: int, run_version: int = 0) -> list[FinishedTask]:
     """Return the newest `keep` entries, and as many of those that count for the newest template.
 
-    Ends under another template in between must not make the restart policy forget earlier ones.
+    Ends under another template in between must not make the restart policy forget earlier ones. Of
+    a job's run `run_version` the completion is kept, whatever came after it: to forget it would be
+    to run its slot again.
     """
     newest = {entry.attempt for entry in history[-keep:]}
     version = history[-1].template_version
@@ -76,5 +78,10 @@ def trim(history: Sequence[FinishedTask], keep: int) -> list[FinishedTask]:
         for entry in history
         if entry.counts_as_restart and entry.template_version == version
     ]
-    kept = newest.union(counting[-keep:])
+    completions = [
+        entry.attempt
+        for entry in history
+        if entry.template_version == run_version and entry.state is TaskState.COMPLETE
+    ]
+    kept = newest.union(counting[-keep:], completions[-1:])
     return [entry for entry in history if entry.attempt in kept]

@@ -235,7 +235,7 @@ def check_places(state: LeaderState, node: NodeId) -> None:
         if service.record.is_global:
             continue
         if task.service_id not in verdicts:
-            demand = service.demand(service.record.template_version)
+            demand = service.demand(service.record.live_version)
             verdicts[task.service_id] = suits(state.table, node, demand)
         if verdicts[task.service_id] != (task.id not in service.misplaced):
             service.misplaced ^= {task.id}

@@ -5,7 +5,8 @@ says what to do now; it remembers nothing, so a new leader decides the same. Wha
 within limits (replacing outdated tasks, draining) is not begun here: the slot's *phase* says that
 it is due, and `rollout` begins it.
 
-Not here: which slots there should be (scale, reconcile_global), where tasks go (placement).
+Not here: which slots there should be (scale, reconcile_global), where tasks go (placement), the
+slots of jobs (reconcile_jobs).
 
 How a replacement goes on, read off the tasks alone:
     stop-first   the new task is wanted READY; once it is, the old one is told to stop; once that
@@ -46,6 +47,7 @@ class Phase(StrEnum):
     REPLACING = "replacing"  # An old task and its successor.
     ENDED = "ended"  # No task, and none will follow by itself.
     AWAY = "away"  # Of a global service: its node cannot take a task now.
+    DONE = "done"  # Of a job: a task of the newest run completed.
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,25 @@ class SlotView:
 
 def plan_slot(view: SlotView, now: Now) -> SlotPlan:
     """Decide what the slot needs now; see the module for the order of things."""
+    actions, live, history = part_ended(view)
+    if not view.is_wanted:
+        return plan_closing(actions, live)
+    wanted: list[Task] = []
+    stopping: list[Task] = []
+    for task in live:
+        if not task.is_wanted:
+            stopping.append(task)
+        elif reason := _END_REASONS.get(view.fate(task)):
+            actions.append(SetDesired(task, TaskState.SHUTDOWN, reason))
+            stopping.append(task)
+        else:
+            wanted.append(task)
+    draft = _Draft(view, now, actions, history, stop_gate(view, stopping, now))
+    return draft.plan_held(wanted) if wanted else draft.plan_missing()
+
+
+def part_ended(view: SlotView) -> tuple[list[Action], list[Task], list[FinishedTask]]:
+    """Return what to do with ended tasks, the tasks that live, and the history with the ended."""
     actions: list[Action] = []
     live: list[Task] = []
     history = list(view.history)
@@ -125,20 +146,7 @@ def plan_slot(view: SlotView, now: Now) -> SlotPlan:
             policy = view.record.templates[task.template_version].task.restart
             history.append(finished_from(task, history, policy))
     history.sort(key=lambda entry: entry.attempt)  # An earlier attempt may end after a later one.
-    if not view.is_wanted:
-        return _plan_closing(actions, live)
-    wanted: list[Task] = []
-    stopping: list[Task] = []
-    for task in live:
-        if not task.is_wanted:
-            stopping.append(task)
-        elif reason := _END_REASONS.get(view.fate(task)):
-            actions.append(SetDesired(task, TaskState.SHUTDOWN, reason))
-            stopping.append(task)
-        else:
-            wanted.append(task)
-    draft = _Draft(view, now, actions, history, _gate(view, stopping, now))
-    return draft.plan_held(wanted) if wanted else draft.plan_missing()
+    return actions, live, history
 
 
 _END_REASONS = {
@@ -147,7 +155,8 @@ _END_REASONS = {
 }
 
 
-def _plan_closing(actions: list[Action], live: Sequence[Task]) -> SlotPlan:
+def plan_closing(actions: list[Action], live: Sequence[Task]) -> SlotPlan:
+    """Return the plan of a slot that is not wanted: stop what is left of it, then forget it."""
     for task in live:
         if task.node_id is None:
             actions.append(Drop(task))
@@ -158,7 +167,7 @@ def _plan_closing(actions: list[Action], live: Sequence[Task]) -> SlotPlan:
     return SlotPlan(tuple(actions))
 
 
-def _gate(view: SlotView, stopping: Sequence[Task], now: Now) -> Instant:
+def stop_gate(view: SlotView, stopping: Sequence[Task], now: Now) -> Instant:
     """Return when a successor may start at the latest: its predecessors must have stopped.
 
     A task that is told to stop gets its grace and a margin; then, or when its node is lost, nobody

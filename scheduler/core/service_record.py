@@ -1,4 +1,4 @@
-"""A service as it is stored: specs, templates in use, and how far its rollout is.
+"""A service as it is stored: specs, templates in use, how far its rollout is, or its job.
 
 Duty: the pure changes of that record: create, update, roll back, finish a rollout. Not here: which
 tasks follow from it (reconcile, rollout), validation (scheduler.control.validate).
@@ -6,7 +6,9 @@ tasks follow from it (reconcile, rollout), validation (scheduler.control.validat
 Versions. `version` moves with every write of the spec by a user or by an automatic rollback, and
 with nothing else. `template_version` names the template that tasks should have; it moves only when
 the template changed in substance, so that scaling or labelling a service restarts nothing, and it
-moves *back* when a rollback restores a template that some tasks still have.
+moves *back* when a rollback restores a template that some tasks still have. Each run of a job has
+a template version of its own, the next one higher; a scheduled job's newest spec has that of the
+run that is to come.
 
 Invariants: `templates[template_version]` is the template of `spec`; every live task's
 `template_version` is a key of `templates`.
@@ -21,7 +23,10 @@ from berth.errors import ConflictError
 from berth.model.fence import FENCE_LABEL
 from berth.model.ids import ServiceId
 from berth.model.instant import NO_TIME, Timestamp
-from berth.model.service import EndpointSpec, ModeKind, Placement, ServiceSpec, TaskSpec
+from berth.model.job import RunCause
+from berth.model.schedule import is_scheduled, schedule_text
+from berth.model.service import EndpointSpec, Placement, ServiceSpec, TaskSpec
+from scheduler.core.job_record import JobRecord
 
 FORMER_IMAGES_KEPT: Final = 20
 
@@ -109,6 +114,8 @@ class ServiceRecord:
     """No slot ever again uses an attempt up to this: slots were closed that had used them."""
     sealed_auth: bytes = field(default=b"", repr=False)
     previous_sealed_auth: bytes = field(default=b"", repr=False)
+    job: JobRecord | None = None
+    """How far it is, exactly for a service that is a job."""
 
     @property
     def template(self) -> Template:
@@ -125,7 +132,7 @@ class ServiceRecord:
     @property
     def is_global(self) -> bool:
         """True for one task per node."""
-        return self.spec.mode.kind is ModeKind.GLOBAL
+        return self.spec.mode.kind.is_global
 
     @property
     def is_paused(self) -> bool:
@@ -137,8 +144,15 @@ class ServiceRecord:
         """True when no two of a slot's tasks may ever run at once."""
         return FENCE_LABEL in self.spec.labels
 
+    @property
+    def live_version(self) -> int:
+        """The template version of the tasks that may be made now: of a job, its newest run's."""
+        return self.job.run_version if self.job and self.job.run_version else self.template_version
+
     def runs_current(self, template_version: int) -> bool:
         """Return whether a task of `template_version` needs no replacement but for its place."""
+        if self.job is not None:
+            return template_version == self.job.run_version
         if template_version == self.template_version:
             return True
         return self.templates[template_version].runs_like(self.template)
@@ -152,8 +166,8 @@ def template_of(spec: ServiceSpec) -> Template:
 def create_record(
     service: ServiceId, spec: ServiceSpec, now: Timestamp, sealed_auth: bytes = b""
 ) -> ServiceRecord:
-    """Return the record of a new service."""
-    return ServiceRecord(
+    """Return the record of a new service; a job's first run begins, unless it has a schedule."""
+    record = ServiceRecord(
         id=service,
         spec=spec,
         templates={1: template_of(spec)},
@@ -161,13 +175,33 @@ def create_record(
         updated_at=now,
         sealed_auth=sealed_auth,
     )
+    if not spec.mode.kind.is_job:
+        return record
+    record = replace(record, job=JobRecord(schedule_from=now))
+    return record if is_scheduled(spec.labels) else begin_run(record, now, RunCause.CREATED)
+
+
+def begin_run(
+    record: ServiceRecord, now: Timestamp, cause: RunCause, due_at: Timestamp | None = None
+) -> ServiceRecord:
+    """Return the record of a job with another run under way, made from its newest spec."""
+    assert record.job is not None
+    job = record.job.begun(now, cause, due_at)
+    templates = {**record.templates, job.run_version: template_of(record.spec)}
+    return replace(record, job=job, template_version=job.run_version, templates=templates)
 
 
 def update_spec(
     record: ServiceRecord, spec: ServiceSpec, now: Timestamp, sealed_auth: bytes
 ) -> ServiceRecord:
-    """Return the record after a user's update; a paused or finished rollout is forgotten."""
-    changed = _with_spec(record, spec, now)
+    """Return the record after a user's update; a paused or finished rollout is forgotten.
+
+    An update of a job runs it anew, as in Swarm; one with a schedule only if it is forced.
+    """
+    if record.job is not None:
+        changed = _with_job_spec(record, spec, now)
+    else:
+        changed = _with_spec(record, spec, now)
     return replace(
         changed,
         previous_spec=record.spec,
@@ -188,11 +222,15 @@ def roll_back(record: ServiceRecord, now: Timestamp, message: str) -> ServiceRec
             f'service "{record.spec.name}" has no previous spec to roll back to: '
             "it was never updated; use update instead"
         )
-    changed = _with_spec(record, record.previous_spec, now)
+    if record.job is not None:
+        changed = _with_job_spec(record, record.previous_spec, now)
+    else:
+        changed = _with_spec(record, record.previous_spec, now)
+        status = UpdateStatus(UpdateState.ROLLBACK_STARTED, message, started_at=now)
+        changed = replace(changed, update_status=status)
     return replace(
         changed,
         previous_spec=record.spec,
-        update_status=UpdateStatus(UpdateState.ROLLBACK_STARTED, message, started_at=now),
         sealed_auth=record.previous_sealed_auth,
         previous_sealed_auth=record.sealed_auth,
     )
@@ -203,7 +241,7 @@ def prune_templates(record: ServiceRecord, in_use: Collection[int]) -> ServiceRe
     keep = {
         version: template
         for version, template in record.templates.items()
-        if version == record.template_version or version in in_use
+        if version in (record.template_version, record.live_version) or version in in_use
     }
     if len(keep) == len(record.templates):
         return record
@@ -232,3 +270,24 @@ def _with_spec(record: ServiceRecord, spec: ServiceSpec, now: Timestamp) -> Serv
         templates={**record.templates, template_version: wanted},
         updated_at=now,
     )
+
+
+def _with_job_spec(record: ServiceRecord, spec: ServiceSpec, now: Timestamp) -> ServiceRecord:
+    assert record.job is not None
+    is_forced = spec.task.force_update != record.spec.task.force_update
+    job = record.job
+    if schedule_text(spec.labels) != schedule_text(record.spec.labels):
+        job = replace(job, schedule_from=now)  # What was due before was another schedule's.
+    coming = job.run_version + 1
+    changed = replace(
+        record,
+        spec=spec,
+        version=record.version + 1,
+        template_version=coming,
+        templates={**record.templates, coming: template_of(spec)},
+        updated_at=now,
+        job=job,
+    )
+    if is_scheduled(spec.labels) and not is_forced:
+        return changed
+    return begin_run(changed, now, RunCause.FORCED if is_forced else RunCause.UPDATED)

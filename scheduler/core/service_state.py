@@ -12,7 +12,7 @@ from berth.model.ids import NodeId, TaskId
 from berth.model.instant import Instant, Timestamp
 from berth.model.task import FinishedTask, Task, TaskState
 from scheduler.core.placement.demand import Demand, compile_demand
-from scheduler.core.service_record import ServiceRecord
+from scheduler.core.service_record import ServiceRecord, Template
 
 SlotKey = int | NodeId
 """A slot number of a replicated service, or the node that is a global service's slot."""
@@ -47,6 +47,12 @@ class ServiceState:
     misplaced: set[TaskId] = field(default_factory=set)
     """Tasks whose node no longer satisfies the placement constraints."""
     failures_by_node: dict[NodeId, list[Instant]] = field(default_factory=dict)
+    run_seen: int = 0
+    """Of a job: the run that `phases` and `next_slot` are about."""
+    next_slot: int = 1
+    """Of a replicated job: every lower slot takes part in the run already."""
+    candidates: frozenset[NodeId] = frozenset()
+    """Of a global job: the nodes that satisfy its constraints, as of the last look at all slots."""
     is_fresh: bool = True
     """True until the first plan after a take-over, which must find out what was under way."""
     waiting: dict[TaskId, Task] = field(default_factory=dict)
@@ -54,16 +60,17 @@ class ServiceState:
     story: deque[tuple[Timestamp, SlotKey, int, str]] = field(
         default_factory=lambda: deque(maxlen=STORY_LENGTH)
     )
-    _demands: dict[int, Demand] = field(default_factory=dict)
+    _demands: dict[int, tuple[Template, Demand]] = field(default_factory=dict)
 
     def demand(self, template_version: int) -> Demand:
         """Return what a task of that template needs, compiled once."""
-        demand = self._demands.get(template_version)
-        if demand is None:
-            template = self.record.templates[template_version]
+        template = self.record.templates[template_version]
+        compiled = self._demands.get(template_version)
+        # A scheduled job's coming template may change before anything was made from it.
+        if compiled is None or compiled[0] is not template:
             demand = compile_demand(self.record.id, template.task, template.endpoint)
-            self._demands[template_version] = demand
-        return demand
+            compiled = self._demands[template_version] = template, demand
+        return compiled[1]
 
     def set_phase(self, slot: SlotKey, phase: str | None) -> None:
         """Note how `slot` stands; None forgets it."""
@@ -100,6 +107,11 @@ class ServiceState:
 def slot_of(task: Task) -> SlotKey:
     """Return the key of the slot that `task` fills."""
     return task.home if task.home is not None else task.slot
+
+
+def shown_slot(task: Task | FinishedTask, *, is_job: bool) -> int:
+    """Return the number by which people know a slot: those of jobs count from 0, as in Swarm."""
+    return task.slot - 1 if is_job and task.home is None else task.slot
 
 
 def counts_as_running(task: Task) -> bool:

@@ -296,7 +296,8 @@ class LeaderState:
             for template in policies
             if template is not None
         )
-        service.history[slot] = trim(kept, keep)
+        run_version = service.record.job.run_version if service.record.job is not None else 0
+        service.history[slot] = trim(kept, keep, run_version)
         self.unsaved.history[service.record.id, history_shard(slot)] = None
         return finished
 

@@ -37,6 +37,7 @@ from scheduler.core.scale import plan_scale
 from scheduler.core.service_record import ServiceRecord
 from scheduler.core.service_state import ServiceState, SlotKey, slot_of
 from scheduler.core.state import LeaderState
+from scheduler.core.supervise_jobs import plan_job_slots, plan_slot_of_job, supervise_run
 
 Waker = Callable[[Instant, SlotKey | None], None]
 """Asks that the service (slot None) or one slot of it be looked at again at an instant."""
@@ -51,7 +52,10 @@ def supervise(state: LeaderState, service: ServiceState, now: Now, wake: Waker, 
         service.is_all_dirty = False
         if service.is_fresh:
             _recall_rollout(service)
-        _plan_slots(state, service)
+        if service.record.job is not None:
+            plan_job_slots(state, service)
+        else:
+            _plan_slots(state, service)
         keys: set[SlotKey] = {*service.slots, *service.history, *service.phases}
         service.dirty_slots = dict.fromkeys(sorted(keys, key=_order))
     slots = list(islice(service.dirty_slots, budget))
@@ -64,6 +68,9 @@ def supervise(state: LeaderState, service: ServiceState, now: Now, wake: Waker, 
     elif service.record.is_removing:
         if not service.slots:
             state.drop_service(service)
+    elif service.record.job is not None:
+        supervise_run(state, service, now, lambda at: wake(at, None))
+        service.is_fresh = False
     else:
         _supervise_rollout(state, service, now, wake)
         service.is_fresh = False
@@ -153,11 +160,14 @@ def _supervise_slot(
         is_wanted=slot not in service.closing,
         may_create=may_create,
     )
-    plan = plan_slot(view, now)
+    if record.job is not None:
+        plan = plan_slot_of_job(state, service, slot, view, now)
+    else:
+        plan = plan_slot(view, now)
     for action in plan.actions:
         _apply(state, service, slot, action, now)
     if slot not in service.closing:
-        is_away = isinstance(slot, str) and _is_away(state, slot, plan.phase)
+        is_away = isinstance(slot, str) and not record.job and _is_away(state, slot, plan.phase)
         service.set_phase(slot, Phase.AWAY if is_away else plan.phase)
     if _is_handing_over(state, service, service.slots.get(slot, [])):
         service.handing_over.add(slot)

@@ -10,17 +10,18 @@ from berth.v1 import types_pb2
 from berth.wire.convert import write_proto
 from scheduler.core.networks import networks_for
 from scheduler.core.service_record import ServiceRecord
+from scheduler.core.service_state import shown_slot
 
 TemplateKey = tuple[ServiceId, int, int]
 """Service, template version, spec version."""
 
 
-def assignment_of(task: Task) -> types_pb2.TaskAssignment:
+def assignment_of(task: Task, record: ServiceRecord) -> types_pb2.TaskAssignment:
     """Return what a node must know of one of its tasks, as it is now."""
     message = types_pb2.TaskAssignment(
         task_id=task.id,
         service_id=task.service_id,
-        slot=task.slot,
+        slot=shown_slot(task, is_job=record.job is not None),
         template_version=task.template_version,
         desired=task.desired,
         attempt=task.attempt,

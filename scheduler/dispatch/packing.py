@@ -92,8 +92,9 @@ class Packing:
         assignments = []
         templates: list[types_pb2.TaskTemplate] = []
         for task in tasks:
-            assignments.append(assignment_of(task))
-            key = template_key(self._state.services[task.service_id].record, task)
+            record = self._state.services[task.service_id].record
+            assignments.append(assignment_of(task, record))
+            key = template_key(record, task)
             if key not in session.outbox.seen_templates:
                 session.outbox.seen_templates.add(key)
                 template = made.get(key)
@@ -121,7 +122,8 @@ class Packing:
 
     def _template(self, task: Task) -> types_pb2.TaskTemplate:
         record = self._state.services[task.service_id].record
-        is_newest = task.template_version == record.template_version
+        # Whichever run of a job it is of: every run is to have the newest credentials.
+        is_newest = record.job is not None or task.template_version == record.template_version
         sealed = record.sealed_auth if is_newest else record.previous_sealed_auth
         auth = None
         try:

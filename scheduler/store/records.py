@@ -20,6 +20,7 @@ from berth.model.service import EndpointSpec, ServiceSpec, TaskSpec
 from berth.model.task import FinishedTask, Task, TaskState
 from berth.wire.convert import from_proto, write_proto
 from scheduler.core.cluster_record import ClusterRecord
+from scheduler.core.job_record import JobRecord
 from scheduler.core.now import Now
 from scheduler.core.service_record import ServiceRecord, Template, UpdateState, UpdateStatus
 from scheduler.core.service_state import ServiceState, history_shard
@@ -145,6 +146,9 @@ def encode_service(record: ServiceRecord) -> bytes:
             message.update_status.completed_at = status.completed_at
         message.update_status.slots_total = status.slots_total
         message.update_status.failed_tasks = status.failed_tasks
+    if record.job is not None:
+        message.job.SetInParent()
+        write_proto(record.job, message.job)
     return message.SerializeToString()
 
 
@@ -190,6 +194,7 @@ def decode_service(value: bytes) -> ServiceRecord:
         attempt_floor=message.attempt_floor,
         sealed_auth=message.sealed_auth,
         previous_sealed_auth=message.previous_sealed_auth,
+        job=from_proto(JobRecord, message.job) if message.HasField("job") else None,
     )
 
 

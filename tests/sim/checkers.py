@@ -27,6 +27,7 @@ from tests.fakes.naive_placement import satisfies
 from tests.sim.cluster import Cluster, SimMachine, SimScheduler
 from tests.sim.container_checkers import ContainerChecks
 from tests.sim.faults import Profile
+from tests.sim.job_checkers import JobChecks
 from tests.sim.placement_checkers import check_placement, words_of
 
 QUIET_S = 45.0
@@ -72,6 +73,7 @@ class Checkers:
         self._last_epoch = 0
         self._views: dict[int, LeaderView] = {}
         self._containers = ContainerChecks(cluster, self.was_stored)
+        self._jobs = JobChecks(cluster.history, self.is_wanted)
         self.placed: dict[NodeId, dict[TaskId, Task]] = {}
         """What the store says now."""
         self.ever: dict[tuple[NodeId, TaskId], Stored] = {}
@@ -83,6 +85,11 @@ class Checkers:
     def was_stored(self, node: NodeId, task: TaskId) -> bool:
         """Return whether a task was ever durably placed on a node."""
         return (node, task) in self.ever
+
+    def is_wanted(self, node: NodeId, task: TaskId) -> bool:
+        """Return whether a task is wanted on a node, as far as the store ever said."""
+        stored = self.ever.get((node, task))
+        return stored is not None and stored.desired <= TaskState.COMPLETE
 
     def look_around(self) -> None:
         """Check what needs no event; called about twice a second."""
@@ -118,6 +125,7 @@ class Checkers:
         for key, value in written.items():
             if key.startswith(keys.PLACEMENTS):
                 self._placements_written(NodeId(key.removeprefix(keys.PLACEMENTS)), value)
+        self._jobs.committed(written)
         self._check_slots()
 
     def _placements_written(self, node: NodeId, value: bytes | None) -> None:
@@ -188,7 +196,7 @@ class Checkers:
             is_new_there = task.node_id is not None and (before is None or before.node is None)
             if is_new_there and not self._is_loaded(task):
                 check_placement(self._history, state, task)
-            if task.desired == TaskState.RUNNING and (
+            if task.desired in (TaskState.RUNNING, TaskState.COMPLETE) and (
                 (before is None and not self._is_loaded(task))
                 or (before is not None and before.desired == TaskState.READY)
             ):
@@ -260,6 +268,8 @@ class Checkers:
         """A running task is stopped only for a reason, and only when its successor is ready."""
         assert task.node_id is not None
         node, service = state.nodes[task.node_id], state.services[task.service_id]
+        if service.record.job is not None:
+            return  # A drain, another run, an earlier attempt that completed: all stop it at once.
         if node.state is NodeState.DOWN or not _suits(service, node):
             return
         others = [other for other in service.slots[slot_of(task)] if other is not task]
@@ -335,6 +345,7 @@ class Checkers:
 
     def container_ended(self, machine: SimMachine, container: FakeContainer) -> None:
         self._containers.ended(machine, container)
+        self._jobs.container_ended(machine, container)
 
 
 def _is_busy(state: LeaderState, service: ServiceState, tasks: list[Task]) -> bool:

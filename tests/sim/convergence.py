@@ -4,9 +4,10 @@ Duty: say what is not settled yet, and which promise to a user was not kept.
 Not here: what must hold at every moment (checkers).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from berth.model.defaults import effective_replicas
+from berth.model.ids import ServiceId
 from berth.model.node import NodeState
 from berth.model.service import FailureAction
 from berth.model.task import Task, TaskState
@@ -20,8 +21,9 @@ from scheduler.core.state import LeaderState
 from scheduler.leader import Leader
 from scheduler.store.loading import load_state
 from tests.sim.cluster import Cluster
+from tests.sim.job_checkers import job_unsettled
 from tests.sim.specs import STEADY, is_steady
-from tests.sim.workload import Promise, Users
+from tests.sim.workload import Promise
 
 
 def unsettled(cluster: Cluster) -> list[str]:
@@ -53,6 +55,9 @@ def _service(
     name = record.spec.name
     if record.is_removing:
         yield f"{name} is still being removed"
+        return
+    if record.job is not None:
+        yield from job_unsettled(service)
         return
     slots = {*service.slots, *service.phases} - service.closing
     if service.closing:
@@ -163,9 +168,9 @@ def _surplus(cluster: Cluster, state: LeaderState) -> Iterator[str]:
                 yield f"{words} runs on {machine.name}, and is not wanted there"
 
 
-def broken_promises(users: Users, leader: Leader) -> Iterator[str]:
+def broken_promises(promises: Mapping[ServiceId, Promise], leader: Leader) -> Iterator[str]:
     """Yield what users were told and is not so."""
-    for service_id, promise in users.promises.items():
+    for service_id, promise in promises.items():
         service = leader.state.services.get(service_id)
         if service is None:
             if promise.must_exist:

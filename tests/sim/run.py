@@ -6,17 +6,21 @@ Not here: many seeds, the command line (__main__).
 
 import asyncio
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
 
+from berth.model.ids import ServiceId
 from scheduler.core import invariants
 from tests.sim.checkers import Checkers
 from tests.sim.cluster import Cluster
 from tests.sim.convergence import broken_promises, forgotten_by_store, unsettled
 from tests.sim.faults import Faults, draw_profile
+from tests.sim.job_checkers import told_wrong
+from tests.sim.job_users import JobUsers
 from tests.sim.loop import START_S, SimLoop, run_simulated
-from tests.sim.workload import Users, program_images
+from tests.sim.workload import Promise, Users, program_images
 
 WARM_UP_S = 3.0
 LIVENESS_S = 720.0
@@ -59,9 +63,10 @@ async def _simulate(loop: SimLoop, seed: int, minutes: float) -> Outcome:
         program_images(machine)
         history.note(machine.name, f"{machine.id} {machine.labels} {machine.resources}")
     users = Users(cluster, random.Random(rng.random()), rng.choice((2.0, 4.0, 8.0)))
+    job_users = JobUsers(cluster, users)
     faults = Faults(cluster, random.Random(rng.random()), profile)
     try:
-        await _live(loop, cluster, checkers, users, faults, minutes)
+        await _live(loop, cluster, checkers, users, job_users, faults, minutes)
     except Exception as error:
         history.violate("nothing crashes", f"{type(error).__name__}: {error}\n{_where(error)}")
     history.is_closed = True
@@ -80,12 +85,13 @@ async def _live(
     cluster: Cluster,
     checkers: Checkers,
     users: Users,
+    job_users: JobUsers,
     faults: Faults,
     minutes: float,
 ) -> None:
     cluster.start()
     await asyncio.sleep(WARM_UP_S)
-    acting = [asyncio.ensure_future(users.run()), asyncio.ensure_future(faults.run())]
+    acting = [asyncio.ensure_future(act.run()) for act in (users, faults, job_users)]
     over_at = loop.time() + minutes * 60.0
     while loop.time() < over_at and not cluster.history.violations:
         await asyncio.sleep(0.5)
@@ -101,10 +107,15 @@ async def _live(
         return
     await faults.heal()
     await users.restore()
-    await _settle(loop, cluster, checkers, users)
+    await _settle(loop, cluster, checkers, {**users.promises, **job_users.promises})
 
 
-async def _settle(loop: SimLoop, cluster: Cluster, checkers: Checkers, users: Users) -> None:
+async def _settle(
+    loop: SimLoop,
+    cluster: Cluster,
+    checkers: Checkers,
+    promises: Mapping[ServiceId, Promise],
+) -> None:
     give_up_at = loop.time() + LIVENESS_S
     steady_since = loop.time()
     found: list[str] = ["nothing was looked at"]
@@ -124,7 +135,9 @@ async def _settle(loop: SimLoop, cluster: Cluster, checkers: Checkers, users: Us
     leader = scheduler.leader
     await leader_settled(scheduler)
     invariants.check(leader.state)
-    for text in broken_promises(users, leader):
+    for text in told_wrong(leader.state):
+        cluster.history.violate("a run's record says what its slots say", text)
+    for text in broken_promises(promises, leader):
         cluster.history.violate("what users were told holds", text)
     for text in forgotten_by_store(cluster, leader):
         cluster.history.violate("a new leader finds everything as it was", text)

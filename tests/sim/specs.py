@@ -46,6 +46,8 @@ BEHAVIOURS = {
     "brief": ImageBehaviour(exit_after_s=2.0, exit_code=0),
     "sick": ImageBehaviour(unhealthy_after_s=2.0),
     "bad": ImageBehaviour(pull_error="no such image"),
+    "task": ImageBehaviour(pull_time_s=0.3, exit_after_s=4.0, exit_code=0),
+    "quick": ImageBehaviour(exit_after_s=0.2, exit_code=0),
     "broken": ImageBehaviour(start_error="exec: no such file"),
 }
 STEADY = ("good", "slow", "stubborn", "lazy", "healthy", "flaky")

@@ -91,7 +91,7 @@ class Users:
                 spec = replace(node.spec, availability=Availability.ACTIVE)
                 commands.update_node(state, node, spec, 0, now)
 
-        while not await self._ask("all nodes active", activate):
+        while not await self.ask("all nodes active", activate):
             await asyncio.sleep(1.0)
 
     # -- services
@@ -109,7 +109,7 @@ class Users:
                 file_commands.create_file(state, _SECRET, now)
             commands.create_service(state, service, spec, b"", now)
 
-        if await self._ask(f"create {words(spec)}", create):
+        if await self.ask(f"create {words(spec)}", create):
             promise.must_exist = True
 
     async def _update(self) -> None:
@@ -139,7 +139,7 @@ class Users:
             commands.update_service(state, known, spec, 0, b"", now)
 
         promise.specs.append(spec)
-        if await self._ask(f"{what} {words(spec)}", update):
+        if await self.ask(f"{what} {words(spec)}", update):
             promise.specs = [spec]
 
     async def _roll_back(self) -> None:
@@ -154,7 +154,7 @@ class Users:
                 commands.roll_back_service(state, known, 0, now)
 
         promise.specs = []  # Which one it is now, an automatic rollback may have decided as well.
-        await self._ask(f"roll back {promise.name}", back)
+        await self.ask(f"roll back {promise.name}", back)
 
     async def _remove(self) -> None:
         chosen = self._choose()
@@ -166,7 +166,7 @@ class Users:
         def remove(state: LeaderState, now: Now) -> None:
             commands.remove_service(state, commands.find_service(state, service))
 
-        if await self._ask(f"remove {promise.name}", remove):
+        if await self.ask(f"remove {promise.name}", remove):
             promise.may_exist = False
 
     def _choose(self) -> tuple[ServiceId, Promise] | None:
@@ -189,7 +189,7 @@ class Users:
             spec = replace(node.spec, availability=wanted)
             commands.update_node(state, node, spec, 0, now)
 
-        await self._ask(f"node {name} {wanted.value}", update)
+        await self.ask(f"node {name} {wanted.value}", update)
 
     async def _set_label(self) -> None:
         name = self._rng.choice(self._cluster.machines).name
@@ -200,7 +200,7 @@ class Users:
             labels = commands.changed_labels(node.spec.labels, {"zone": zone}, ())
             commands.update_node(state, node, replace(node.spec, labels=labels), 0, now)
 
-        await self._ask(f"node {name} zone={zone}", update)
+        await self.ask(f"node {name} zone={zone}", update)
 
     async def _remove_node(self) -> None:
         machine = self._rng.choice(self._cluster.machines)
@@ -215,7 +215,7 @@ class Users:
             if leader is not None:
                 leader.desk.expel(node.id)
 
-        await self._ask(f"node rm {'--force ' if force else ''}{name}", remove)
+        await self.ask(f"node rm {'--force ' if force else ''}{name}", remove)
 
     async def _set_patience(self) -> None:
         lost_after_s = self._rng.choice((3.0, 5.0, 5.0, 10.0))
@@ -228,7 +228,7 @@ class Users:
             if (leader := self._leader_of(state)) is not None:
                 leader.desk.tell_settings()
 
-        await self._ask(f"lost_after {lost_after_s} s, history {limit}", update)
+        await self.ask(f"lost_after {lost_after_s} s, history {limit}", update)
 
     def _leader_of(self, state: LeaderState):  # type: ignore[no-untyped-def]
         for scheduler in self._cluster.schedulers:
@@ -238,7 +238,7 @@ class Users:
 
     # -- asking
 
-    async def _ask(self, what: str, change: Callable[[LeaderState, Now], None]) -> bool:
+    async def ask(self, what: str, change: Callable[[LeaderState, Now], None]) -> bool:
         """Ask whoever leads for a change; False if it was refused, or the answer was lost."""
         scheduler = self._cluster.leading()
         if scheduler is None or scheduler.leader is None or scheduler.process is None:

@@ -33,8 +33,22 @@ class UpdateStatusRecord(_message.Message):
     failed_tasks: int
     def __init__(self, state: _Optional[str] = ..., message: _Optional[str] = ..., started_at: _Optional[float] = ..., completed_at: _Optional[float] = ..., slots_total: _Optional[int] = ..., failed_tasks: _Optional[int] = ...) -> None: ...
 
+class JobRecord(_message.Message):
+    __slots__ = ("run_version", "is_under_way", "began_at", "schedule_from", "runs")
+    RUN_VERSION_FIELD_NUMBER: _ClassVar[int]
+    IS_UNDER_WAY_FIELD_NUMBER: _ClassVar[int]
+    BEGAN_AT_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULE_FROM_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    run_version: int
+    is_under_way: bool
+    began_at: float
+    schedule_from: float
+    runs: _containers.RepeatedCompositeFieldContainer[_types_pb2.JobRun]
+    def __init__(self, run_version: _Optional[int] = ..., is_under_way: _Optional[bool] = ..., began_at: _Optional[float] = ..., schedule_from: _Optional[float] = ..., runs: _Optional[_Iterable[_Union[_types_pb2.JobRun, _Mapping]]] = ...) -> None: ...
+
 class ServiceRecord(_message.Message):
-    __slots__ = ("schema", "id", "spec", "version", "template_version", "templates", "previous_spec", "update_status", "created_at", "updated_at", "is_removing", "attempt_floor", "sealed_auth", "previous_sealed_auth", "former_images")
+    __slots__ = ("schema", "id", "spec", "version", "template_version", "templates", "previous_spec", "update_status", "created_at", "updated_at", "is_removing", "attempt_floor", "sealed_auth", "previous_sealed_auth", "former_images", "job")
     class FormerImagesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +71,7 @@ class ServiceRecord(_message.Message):
     SEALED_AUTH_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_SEALED_AUTH_FIELD_NUMBER: _ClassVar[int]
     FORMER_IMAGES_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
     schema: int
     id: str
     spec: _types_pb2.ServiceSpec
@@ -72,7 +87,8 @@ class ServiceRecord(_message.Message):
     sealed_auth: bytes
     previous_sealed_auth: bytes
     former_images: _containers.ScalarMap[int, str]
-    def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., spec: _Optional[_Union[_types_pb2.ServiceSpec, _Mapping]] = ..., version: _Optional[int] = ..., template_version: _Optional[int] = ..., templates: _Optional[_Iterable[_Union[TemplateRecord, _Mapping]]] = ..., previous_spec: _Optional[_Union[_types_pb2.ServiceSpec, _Mapping]] = ..., update_status: _Optional[_Union[UpdateStatusRecord, _Mapping]] = ..., created_at: _Optional[float] = ..., updated_at: _Optional[float] = ..., is_removing: _Optional[bool] = ..., attempt_floor: _Optional[int] = ..., sealed_auth: _Optional[bytes] = ..., previous_sealed_auth: _Optional[bytes] = ..., former_images: _Optional[_Mapping[int, str]] = ...) -> None: ...
+    job: JobRecord
+    def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., spec: _Optional[_Union[_types_pb2.ServiceSpec, _Mapping]] = ..., version: _Optional[int] = ..., template_version: _Optional[int] = ..., templates: _Optional[_Iterable[_Union[TemplateRecord, _Mapping]]] = ..., previous_spec: _Optional[_Union[_types_pb2.ServiceSpec, _Mapping]] = ..., update_status: _Optional[_Union[UpdateStatusRecord, _Mapping]] = ..., created_at: _Optional[float] = ..., updated_at: _Optional[float] = ..., is_removing: _Optional[bool] = ..., attempt_floor: _Optional[int] = ..., sealed_auth: _Optional[bytes] = ..., previous_sealed_auth: _Optional[bytes] = ..., former_images: _Optional[_Mapping[int, str]] = ..., job: _Optional[_Union[JobRecord, _Mapping]] = ...) -> None: ...
 
 class NodeRecord(_message.Message):
     __slots__ = ("schema", "node")

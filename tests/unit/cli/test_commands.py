@@ -66,7 +66,7 @@ def test_waiting_gives_up_with_the_reason(berth: Line) -> None:
     answer = berth("service", "create", "--name", "web", "--timeout", "400ms", "busybox")
     assert answer.code == 1
     assert answer.err == (
-        'Error: service "web" did not converge within 400ms: 0 of 1 tasks run; '
+        'Error: service "web" did not converge within 400ms: 0 of 1 tasks running; '
         "web.1: no suitable node (2: not enough CPUs)\n"
     )
     assert "web.1: no suitable node (2: not enough CPUs)" in answer.lines

@@ -186,7 +186,7 @@ def test_following_gives_up_in_time() -> None:
     waiting = (a_service(), [a_task(1, TaskState.PENDING, error="no node")])
     lines, took_s = follow(ScriptedClient(waiting), timeout_s=60.0)
     assert lines[-1] == (
-        '! service "web" did not converge within 1m: 0 of 2 tasks run; web.1: no node'
+        '! service "web" did not converge within 1m: 0 of 2 tasks running; web.1: no node'
     )
     assert took_s == pytest.approx(60.0, abs=0.5)
 

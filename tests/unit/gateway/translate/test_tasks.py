@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from berth.model.ids import NodeId, ServiceId, TaskId
@@ -83,3 +85,16 @@ def test_a_template_that_is_forgotten_still_has_what_clients_follow_blindly():
 def test_the_version_rises_with_the_state():
     versions = [write_task(a_task(state), None, {})["Version"]["Index"] for state in TaskState]
     assert versions == sorted(versions)
+
+
+def test_a_jobs_task_names_its_iteration_and_slot_0_is_a_slot():
+    task = a_task(TaskState.COMPLETE, desired=TaskState.COMPLETE, is_history=True, job_iteration=2)
+    first = replace(task, slot=0, is_numbered=True)
+    assert write_task(task, None, {})["JobIteration"] == {"Index": 2}
+    assert write_task(first, None, {})["Name"] == "web.0.t1"
+    assert "JobIteration" not in write_task(a_task(), None, {})
+
+
+def test_a_failed_attempt_of_a_job_is_over():
+    task = a_task(TaskState.FAILED, desired=TaskState.COMPLETE, is_history=True, job_iteration=0)
+    assert write_task(task, None, {})["DesiredState"] == "shutdown"

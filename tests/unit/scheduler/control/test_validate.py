@@ -108,10 +108,6 @@ RULES = [
     (spec(mode=ServiceMode(replicas=-1)), "mode.replicas", "-1 is not within 0..1000000"),
     (spec(mode=ServiceMode(replicas=1_000_001)), "mode.replicas", "1000001 is not within"),
     (spec(mode=ServiceMode(ModeKind.GLOBAL, 3)), "mode.replicas", "only for replicated"),
-    (spec(mode=ServiceMode(max_concurrent=1)), "mode.max_concurrent", "only for jobs"),
-    (spec(mode=ServiceMode(total_completions=1)), "mode.total_completions", "only for jobs"),
-    (spec(mode=ServiceMode(ModeKind.REPLICATED_JOB)), "mode", "is not supported yet; use"),
-    (spec(mode=ServiceMode(ModeKind.GLOBAL_JOB)), "mode", "is not supported yet; use"),
     # what runs
     (container(image=""), f"{C}.image", "it is empty"),
     (container(image="Busybox"), f"{C}.image", "capital letters"),

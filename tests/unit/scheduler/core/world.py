@@ -1,7 +1,8 @@
 """A cluster in memory around the real core: nodes that obey, a store that is a dict, a fake clock.
 
 For tests of behaviour that need no event loop. Agents obey at once, unless an image says else:
-`bad:*` is rejected, `crash:*` fails as soon as it runs, `slow:*` stays PREPARING until `slow_done`.
+`bad:*` is rejected, `crash:*` fails as soon as it runs, `slow:*` stays PREPARING until `slow_done`,
+`job:*` completes as soon as it has run, unless `jobs_held`.
 """
 
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ class World:
         self.timers = Timers()
         self.nodes: dict[str, FakeNode] = {}
         self.slow_done = False
+        self.jobs_held = False
         self.stops_held: set[str] = set()
         self.count = 0
         self.starts: list[TaskId] = []
@@ -135,6 +137,8 @@ class World:
             return S.READY
         if image.startswith("crash") and last == S.RUNNING:
             return S.FAILED
+        if image.startswith("job") and last == S.RUNNING and not self.jobs_held:
+            return S.COMPLETE
         return S.RUNNING
 
     # -- what tests do to it

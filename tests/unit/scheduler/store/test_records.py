@@ -7,19 +7,23 @@ import pytest
 from berth.errors import InternalError
 from berth.model.ids import NodeId, ServiceId
 from berth.model.instant import Instant, Timestamp
+from berth.model.job import RunCause
+from berth.model.schedule import SCHEDULE_LABEL
 from berth.model.task import Task, TaskState
 from scheduler.core.now import Now
 from scheduler.core.service_record import (
     UpdateState,
     UpdateStatus,
+    begin_run,
     create_record,
     prune_templates,
     update_spec,
 )
 from scheduler.store import records
 from scheduler.store.recordpb import records_pb2 as pb
-from tests.builders import a_node, a_spec
+from tests.builders import a_job, a_node, a_spec
 
+T = Timestamp
 NOW = Now(Instant(5.0), Timestamp(1e9))
 
 
@@ -85,3 +89,14 @@ def test_a_record_of_a_newer_schema_is_refused():
     newer = pb.NodeRecord(schema=records.SCHEMA + 1).SerializeToString()
     with pytest.raises(InternalError, match="run the version of Berth that wrote it"):
         records.decode_node(newer)
+
+
+def test_a_job_comes_back_with_its_runs_and_the_template_of_the_run_under_way():
+    record = create_record(ServiceId("s"), a_job(labels={SCHEDULE_LABEL: "0 3 * * *"}), T(1.0))
+    record = begin_run(record, T(2.0), RunCause.SCHEDULE, T(2.0))
+    coming = a_job(image="job:2", labels={SCHEDULE_LABEL: "0 3 * * *"})
+    record = update_spec(record, coming, T(3.0), b"")
+    assert record.job is not None
+    record = replace(record, job=record.job.counted(4, 1, T(4.0)))
+    assert set(record.templates) == {1, 2}
+    assert records.decode_service(records.encode_service(record)) == record
