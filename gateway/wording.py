@@ -15,6 +15,10 @@ _RULES: Final = (
         r"name conflicts with an existing object: service \1 already exists",
     ),
     (
+        re.compile(r'(config|secret) "([^"]*)" already exists, .*'),
+        r"rpc error: code = AlreadyExists desc = \1 \2 already exists",
+    ),
+    (
         re.compile(r'service "([^"]*)" has no previous spec to roll back to: .*'),
         r"service \1 does not have a previous spec",
     ),

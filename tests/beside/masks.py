@@ -49,7 +49,7 @@ def masked(text: str) -> str:
 
 def lines_of(command: Command, told: Told) -> list[str]:
     """Return what a command said, as lines to compare: stdout, stderr, exit code."""
-    said = list(_stdout_lines(command, told.stdout))
+    said = list(_stdout_lines(command, told))
     if command.form in (Form.TABLE, Form.TASKS, Form.JSON):
         said.sort()
     errors = [f"stderr: {line}" for line in _plain_lines(told.stderr)]
@@ -61,20 +61,24 @@ def _plain_lines(text: str) -> list[str]:
     return [_WIDE.sub("  ", line.replace("\t", "  ")) for line in lines if line]
 
 
-def _stdout_lines(command: Command, said: str) -> list[str]:
+def _stdout_lines(command: Command, told: Told) -> list[str]:
+    said = told.stdout
     if command.form is Form.JSON and said.strip().startswith(("{", "[")):
         return [_INDEX.sub(r"\1<VERSION>", masked(line)) for line in _paths(json.loads(said))]
     lines = _plain_lines(said)
     if command.form is Form.TASKS:
         return [_NODE.sub("<NODE>", line) for line in lines]
     if command.form is Form.PROGRESS:
-        return _without_steps(lines)
+        return _without_steps(lines, is_whole=told.exit_code == 0)
     return lines
 
 
-def _without_steps(lines: list[str]) -> list[str]:
-    """Return the lines of a waiting client without its steps, which hang on how fast all is."""
-    totals = [line for line in lines if line.startswith("overall progress: ")]
+def _without_steps(lines: list[str], *, is_whole: bool) -> list[str]:
+    """Return the lines of a waiting client without its steps, which hang on how fast all is.
+
+    So does the last count where it gave up: whether it saw a task run that ended at once.
+    """
+    totals = [line for line in lines if is_whole and line.startswith("overall progress: ")]
     kept = [line for line in lines if not _STEP.match(line)]
     return [*dict.fromkeys(kept), *totals[-1:]]
 

@@ -154,6 +154,38 @@ REFUSALS = (
             "service update --detach --constraint-add nonsense web"),
 )  # fmt: skip
 
+FILES = (
+    Command("secret ls of none", "secret ls"),
+    Command("config ls of none", "config ls"),
+    Command("secret create", "secret create --label a=b pw -", stdin="hunter2"),
+    Command("config create", "config create --label a=b --template-driver golang conf -",
+            stdin="a={{.Service.Name}}"),
+    Command("secret ls", "secret ls --format '{{.Name}} {{.Driver}} {{.Labels}}'"),
+    Command("config ls", "config ls --filter label=a=b --format '{{.Name}} {{.Labels}}'"),
+    Command("config ls of others", "config ls --filter label=a=c"),
+    Command("secret ls bad filter", "secret ls --filter colour=red"),
+    Command("secret inspect", "secret inspect pw", Form.JSON),
+    Command("secret inspect --pretty", "secret inspect --pretty pw"),
+    Command("config inspect", "config inspect conf", Form.JSON),
+    Command("config inspect --pretty", "config inspect --pretty conf"),
+    Command("secret create of a taken name", "secret create pw -", stdin="other"),
+    Command("config create of a taken name", "config create conf -", stdin="other"),
+    Command("secret create of a bad name", "secret create 'bad name' -", stdin="x"),
+    Command("secret create of nothing", "secret create nothing -"),
+    Command("secret inspect nosuch", "secret inspect nosuch"),
+    Command("config rm nosuch", "config rm nosuch"),
+    Command("service create with files", f"service create --quiet --name files {_QUICK} "
+            "--secret source=pw,uid=5,mode=0400 --config source=conf,target=/conf @sleeper"),
+    Command("service inspect with files", "service inspect files", Form.JSON),
+    Command("secret rm in use", "secret rm pw"),
+    Command("config rm in use", "config rm conf"),
+    Command("service update of files",
+            "service update --quiet --secret-rm pw --config-rm conf files"),
+    Command("secret rm", "secret rm pw"),
+    Command("config rm", "config rm conf"),
+    Command("service rm with files", "service rm files"),
+)  # fmt: skip
+
 STACKS = (
     Command("stack ls of none", "stack ls"),
     Command("stack deploy", "stack deploy --detach=true -c @compose app", Form.TABLE),
@@ -189,4 +221,4 @@ CLUSTER = (
     Command("node promote", "node promote host-2"),
 )
 
-SCRIPT = (*NODES, *SERVICES, *REFUSALS, *STACKS, *CLUSTER)
+SCRIPT = (*NODES, *SERVICES, *REFUSALS, *FILES, *STACKS, *CLUSTER)

@@ -53,6 +53,8 @@ verify: Service hyar2mipd31fkpq0123456789 converged
         "overall progress: 2 out of 2 tasks",
         "exit code: 0",
     ]
+    given_up = lines_of(Command("x", "x", Form.PROGRESS), told(said, exit_code=1))
+    assert given_up == ["verify: Service <ID> converged", "exit code: 1"]
 
 
 def test_json_is_compared_path_by_path_without_the_order_of_keys() -> None:

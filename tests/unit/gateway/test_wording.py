@@ -18,6 +18,11 @@ from gateway.wording import in_swarms_words
             'service "web" has no previous spec to roll back to: it was never updated; use update',
             "service web does not have a previous spec",
         ),
+        ('secret "pw" not found; list secrets to see what there is', "secret pw not found"),
+        (
+            'config "c" already exists, and what it holds cannot change; choose another name',
+            "rpc error: code = AlreadyExists desc = config c already exists",
+        ),
         ('the registry says: service "web" not found; who knows', None),
         ("page not found", None),
     ],
