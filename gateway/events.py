@@ -127,7 +127,8 @@ class EventFeed:
             tasks = await self._client.list_tasks() if wants_tasks else None
             configs = await self._client.list_files(FileKind.CONFIG)
             secrets = await self._client.list_files(FileKind.SECRET)
-            new = take_look(services, nodes, tasks, configs, secrets)
+            networks = await self._client.list_networks()
+            new = take_look(services, nodes, tasks, configs, secrets, networks)
             old, self._look = self._look, new
             if old is None:
                 return

@@ -1,7 +1,7 @@
 """What happened between two looks at the cluster, as Docker's events. Pure.
 
-Duty: facts of services, nodes, configs, secrets and tasks; their difference as events with Swarm's
-attributes.
+Duty: facts of services, nodes, configs, secrets, networks and tasks; their difference as events
+with Swarm's attributes.
 Not here: looking (gateway.events), which events a client wants (routes.events).
 
 Task events are beyond Swarm, which has none.
@@ -13,8 +13,9 @@ from typing import Any
 
 from berth.model.defaults import effective_replicas
 from berth.model.instant import Timestamp
+from berth.model.network import NetworkSpec
 from berth.model.service import ModeKind
-from berth.views import FileView, NodeView, ServiceView, TaskView
+from berth.views import FileView, NetworkView, NodeView, ServiceView, TaskView
 from gateway.translate.nodes import WORKER
 from gateway.translate.tasks import desired_state, task_name
 
@@ -41,6 +42,7 @@ class Look:
     tasks: Mapping[str, Subject] | None = None
     configs: Mapping[str, Subject] = field(default_factory=dict)
     secrets: Mapping[str, Subject] = field(default_factory=dict)
+    networks: Mapping[str, Subject] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ def take_look(
     tasks: Iterable[TaskView] | None,
     configs: Iterable[FileView] = (),
     secrets: Iterable[FileView] = (),
+    networks: Iterable[NetworkView] = (),
 ) -> Look:
     """Return what is compared of the cluster."""
     return Look(
@@ -79,6 +82,7 @@ def take_look(
         tasks=None if tasks is None else {task.id: _task(task) for task in tasks},
         configs={file.id: _file(file) for file in configs},
         secrets={file.id: _file(file) for file in secrets},
+        networks={view.network.id: _network(view.network.spec) for view in networks},
     )
 
 
@@ -103,6 +107,10 @@ def _file(file: FileView) -> Subject:
     return Subject(file.version, {"name": file.name}, {})
 
 
+def _network(spec: NetworkSpec) -> Subject:
+    return Subject(0, {"name": spec.name, "type": spec.driver}, {})
+
+
 def _task(task: TaskView) -> Subject:
     fixed = {
         "name": task_name(task),
@@ -121,6 +129,7 @@ def events_between(before: Look, after: Look) -> list[ClusterEvent]:
     events = list(_differences("node", before.nodes, after.nodes))
     events += _differences("config", before.configs, after.configs)
     events += _differences("secret", before.secrets, after.secrets)
+    events += _differences("network", before.networks, after.networks)
     events += _differences("service", before.services, after.services)
     if before.tasks is not None and after.tasks is not None:
         events += _differences("task", before.tasks, after.tasks)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.cluster import TestCluster
+from tests.cluster import DOCKER_CLIS, DockerCli, TestCluster
 from tests.demo.stage import Stage
 from tests.demo.steps import Demo, Images
 from tests.hosts import Lab, LabError, lab
@@ -64,14 +64,29 @@ def _tell(stage: Stage) -> None:
                 cluster.start()
             stage.command("berth status")
             stage.output(cluster.berth("status").stdout)
+            stage.say("Docker's own command speaks to any scheduler from here on:")
+            stage.command("export DOCKER_HOST=unix:///run/berth/docker.sock")
             stage.fact(f"{cluster.leader().name} leads; {len(cluster.agents)} nodes are ready")
-        Demo(stage, it, cluster, images).run()
+        Demo(stage, it, cluster, images, _docker(cluster)).run()
         with stage.step("Take everything down"):
             with stage.waiting("hosts, Engines and networks go"):
                 stack.close()
             if it.work_dir.exists():
                 raise LabError(f"{it.work_dir} is still there")
             stage.fact("no process, network or file is left")
+
+
+def _docker(cluster: TestCluster) -> DockerCli:
+    """Return the newest docker command of this machine, connected to a scheduler that runs."""
+    if not DOCKER_CLIS:
+        raise LabError("there is no docker command: install docker.io")
+    config = cluster.folder / "docker"
+    config.mkdir()
+
+    def host() -> str:
+        return next(each.docker_host for each in cluster.schedulers if each.is_running)
+
+    return DockerCli(DOCKER_CLIS.get("new") or DOCKER_CLIS["debian"], host, config)
 
 
 def _push_images(it: Lab) -> Images:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from tests.cluster import CliResult, NotYetError, TestCluster
+from tests.cluster import CliResult, DockerCli, NotYetError, TestCluster
 from tests.demo.stage import Stage
 from tests.hosts import ImageReference, Lab
 
@@ -37,8 +37,11 @@ class Images:
 class Demo:
     """The story, told on a running cluster."""
 
-    def __init__(self, stage: Stage, lab: Lab, cluster: TestCluster, images: Images) -> None:
+    def __init__(
+        self, stage: Stage, lab: Lab, cluster: TestCluster, images: Images, docker: DockerCli
+    ) -> None:
         self._stage = stage
+        self._docker_cli = docker
         self._lab = lab
         self._cluster = cluster
         self._images = images
@@ -64,7 +67,7 @@ class Demo:
 
     def create(self) -> None:
         """Create the service; every node pulls the very same image."""
-        self._berth(
+        self._docker(
             *("service", "create", "--name", _SERVICE, "--replicas", str(_REPLICAS)),
             *("--update-parallelism", "2", "--update-monitor", "1s"),
             *("--update-failure-action", "rollback", "--rollback-parallelism", "0"),
@@ -72,7 +75,7 @@ class Demo:
             self._images.good,
         )
         self._await_running(_REPLICAS)
-        self._show("service", "ps", _SERVICE)
+        self._show_docker("service", "ps", "--filter=desired-state=running", _SERVICE)
         self._check_images(self._images.good)
         on = self._spread()
         self._stage.fact(f"{_REPLICAS} tasks run on {len(on)} nodes, all from one digest")
@@ -80,7 +83,7 @@ class Demo:
     def scale(self) -> None:
         """Scale; what runs is left alone."""
         before = self._cluster.container_starts(_SERVICE)
-        self._berth("service", "scale", f"{_SERVICE}={_SCALED}")
+        self._docker("service", "scale", f"{_SERVICE}={_SCALED}")
         self._await_running(_SCALED)
         self._check_untouched(before)
         self._stage.fact(f"{_SCALED} run; the first {_REPLICAS} were left alone")
@@ -123,7 +126,7 @@ class Demo:
         self._await_running(_SCALED, away_from=victim)
         took_s = time.monotonic() - began
         self._check_untouched(before)
-        self._show("node", "ls")
+        self._show_docker("node", "ls")
         self._stage.fact(
             f"lost after {lost_s:.1f} s; its tasks ran elsewhere {took_s:.1f} s after the cut"
         )
@@ -137,25 +140,25 @@ class Demo:
             self._cluster.wait_nodes(len(self._cluster.agents))
         self._wait("its old containers are stopped", lambda: self._runs_exactly(_SCALED))
         self._check_untouched(before)
-        self._show("node", "ls")
+        self._show_docker("node", "ls")
         self._stage.fact(f"{victim} is ready; none of its old tasks runs twice, nothing moved")
 
     def update(self) -> None:
         """Roll out a new release, two at a time."""
-        self._berth("service", "update", "--image", self._images.better, _SERVICE)
+        self._docker("service", "update", "--image", self._images.better, _SERVICE)
         self._cluster.wait_update(_SERVICE, "completed")
         self._await_running(_SCALED)
         self._check_images(self._images.better)
-        self._show("service", "ps", _SERVICE)
+        self._show_docker("service", "ps", "--filter=desired-state=running", _SERVICE)
         self._stage.fact(f"all {_SCALED} run version {self._images.better.tag}")
 
     def update_badly(self) -> None:
         """Roll out a release that crashes: it is rolled back by itself."""
-        result = self._berth(
+        result = self._docker(
             *("service", "update", "--image", self._images.bad, _SERVICE), may_fail=True
         )
         found = self._cluster.wait_update(_SERVICE, "rollback_completed")
-        _claim(result.exit_code != 0, "`berth service update` hid that the update failed")
+        _claim(result.exit_code != 0, "`docker service update` hid that the update failed")
         self._await_running(_SCALED)
         self._check_images(self._images.better)
         self._stage.fact(
@@ -166,7 +169,7 @@ class Demo:
     def drain(self) -> None:
         """Drain a node: its tasks move first, then stop; strength never falls."""
         node = self._busiest_node()
-        self._berth("node", "update", "--availability", "drain", node)
+        self._docker("node", "update", "--availability", "drain", node)
         lowest = _SCALED
         give_up_at = time.monotonic() + 60.0
         with self._stage.waiting(f"{node} empties"):
@@ -180,15 +183,16 @@ class Demo:
         self._await_running(_SCALED, away_from=node)
         _claim(lowest >= _SCALED, f"only {lowest} of {_SCALED} tasks ran meanwhile")
         self._stage.fact(f"{node} is empty; never fewer than {lowest} tasks ran meanwhile")
-        self._berth("node", "update", "--availability", "active", node)
+        self._docker("node", "update", "--availability", "active", node)
 
     def explain(self) -> None:
         """Ask for the impossible and have it explained."""
-        self._berth(
+        self._docker(
             *("service", "create", "--detach", "--name", "moon", "--reserve-memory", "64G"),
             *("--constraint", "node.labels.zone==moon", self._images.good),
         )
         self._wait("it is pending", lambda: self._cluster.control.explain("moon").filters)
+        self._show_docker("service", "ps", "--format={{.Name}}: {{.Error}}", "--no-trunc", "moon")
         self._show("explain", "moon")
         waiting = self._cluster.control.tasks("moon")
         _claim(not self._cluster.containers("moon"), "something of it runs")
@@ -197,20 +201,25 @@ class Demo:
 
     def remove(self) -> None:
         """Remove the services; no container is left on any node."""
-        self._berth("service", "rm", _SERVICE, "moon")
+        self._docker("service", "rm", _SERVICE, "moon")
         self._wait("all containers are gone", lambda: not self._cluster.containers())
-        self._show("service", "ls")
+        self._show_docker("service", "ls")
         self._stage.fact("no container is left on any node")
 
     # --- What steps are made of
 
-    def _berth(self, *argv: str, may_fail: bool = False) -> CliResult:
-        """Show and run a command; show what it said."""
-        self._stage.command(f"berth {' '.join(argv)}")
+    def _docker(self, *argv: str, may_fail: bool = False) -> CliResult:
+        """Show and run a docker command; show what it said."""
+        self._stage.command(f"docker {' '.join(argv)}")
         with self._stage.waiting("…"):
-            result = self._cluster.berth(*argv, check=not may_fail, timeout_s=120.0)
+            result = self._docker_cli(*argv, check=not may_fail, timeout_s=120.0)
         self._stage.output(_last_lines(result.output, 6))
         return result
+
+    def _show_docker(self, *argv: str) -> None:
+        """Show and run a docker command that only reads."""
+        self._stage.command(f"docker {' '.join(argv)}")
+        self._stage.output(self._docker_cli(*argv).stdout)
 
     def _show(self, *argv: str) -> None:
         """Show and run a command that only reads."""

@@ -1,7 +1,9 @@
 import pytest
 
 from berth.model.instant import Timestamp
-from gateway.translate.events import ClusterEvent, Look, Subject, events_between
+from berth.model.network import Network, NetworkSpec, network_id
+from berth.views import NetworkView
+from gateway.translate.events import ClusterEvent, Look, Subject, events_between, take_look
 
 
 def service(version=1, **facts):
@@ -54,3 +56,14 @@ def test_the_form_of_an_event():
         "time": 12,
         "timeNano": 12_500_000_000,
     }
+
+
+def test_networks_come_and_go():
+    with_lan = take_look([], [], None, networks=[NetworkView(Network(NetworkSpec("lan")))])
+    without = take_look([], [], None)
+    told = {"name": "lan", "type": "overlay"}
+    created = ClusterEvent("network", "create", network_id("lan"), told)
+    assert events_between(without, with_lan) == [created]
+    removed = ClusterEvent("network", "remove", network_id("lan"), told)
+    assert events_between(with_lan, without) == [removed]
+    assert events_between(with_lan, with_lan) == []
