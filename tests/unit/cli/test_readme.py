@@ -39,3 +39,17 @@ def test_a_documented_command_is_understood(typed: str) -> None:
 
 def test_the_tour_is_there() -> None:
     assert len(COMMANDS) > 10
+
+
+def test_the_first_screens_type_dockers_command() -> None:
+    text = (TOP / "README.md").read_text("utf-8")
+    assert "export DOCKER_HOST=unix://$HOME/.local/share/berth/run/scheduler-1.sock" in text
+    typed = re.findall(r"^docker (\w+ \w+) ", text, re.MULTILINE)
+    assert typed == [
+        "service create",
+        "service ps",
+        "service scale",
+        "service update",
+        "node update",
+    ]
+    assert text.index("make demo") < text.index("docs/demo.svg") < text.index("\ndocker ")
