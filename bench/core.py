@@ -24,6 +24,8 @@ from berth.process import freeze_loaded_memory
 from scheduler.core import commands, membership
 from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.now import Now
+from scheduler.core.placement.demand import compile_demand
+from scheduler.core.placement.place import could_fit
 from scheduler.core.state import LeaderState
 from scheduler.core.step import Timers, take_turn
 from scheduler.dispatch.messages import assignment_of
@@ -48,6 +50,9 @@ def a_cluster(nodes: int, rng: random.Random) -> LeaderState:
         node = NodeId(f"node-{number:06}")
         hello = membership.Joined(node, SessionId(f"s-{number}"), "boot", description, ())
         membership.join(state, hello, now_at(0.0))
+    for key in range(LABELS):  # A label's column is made when first asked for, and then kept.
+        spec = a_spec(constraints=(f"node.labels.k{key}==v0",))
+        could_fit(state.table, compile_demand(ServiceId("warm-up"), spec.task, spec.endpoint))
     state.take_changes()
     return state
 

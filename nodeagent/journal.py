@@ -24,7 +24,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from berth.model.cluster import ClusterSettings
-from berth.model.ids import ServiceId
+from berth.model.ids import ServiceId, TaskId
 from berth.model.instant import Timestamp
 from berth.model.task import TaskState
 from berth.wire.convert import from_proto, message_class, to_proto
@@ -59,6 +59,7 @@ class FileJournal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._encoder = JournalEncoder()
 
     def load(self) -> JournalRecord | None:
         """Read the file; move it aside when it cannot be believed."""
@@ -81,7 +82,7 @@ class FileJournal:
 
     async def save(self, record: JournalRecord) -> None:
         """Write a new file and put it in the old one's place."""
-        await asyncio.to_thread(write_atomically, self._path, encode(record))
+        await asyncio.to_thread(write_atomically, self._path, self._encoder.encode(record))
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -109,22 +110,55 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.close(directory)
 
 
+class JournalEncoder:
+    """Encodes one record after the other; what two share is encoded once.
+
+    Nearly all tasks and templates are the very objects of the last record: a node with hundreds of
+    tasks writes its journal for each change of one of them.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: dict[TaskId, tuple[TaskRecord, str]] = {}
+        self._templates: dict[tuple[ServiceId, int], tuple[TaskTemplate, str]] = {}
+
+    def encode(self, record: JournalRecord) -> bytes:
+        """Return the bytes of a record: JSON with a checksum over the canonical body."""
+        tasks = [self._task(task) for task in record.tasks]
+        self._tasks = {kept[0].assignment.task_id: kept for kept in tasks}
+        templates = [self._template(template) for template in record.templates]
+        self._templates = {kept[0].key: kept for kept in templates}
+        body = {
+            "saved_at": _canonical(record.saved_at),
+            "heard_at": _canonical(record.heard_at),
+            "cluster_id": _canonical(record.cluster_id),
+            "node_name": _canonical(record.node_name),
+            "epoch": _canonical(record.epoch),
+            "settings": _canonical(_to_json(record.settings)),
+            "schedulers": _canonical(record.schedulers),
+            "templates": f"[{','.join(text for _, text in templates)}]",
+            "without_credentials": _canonical(record.without_credentials),
+            "tasks": f"[{','.join(text for _, text in tasks)}]",
+        }
+        text = "{" + ",".join(f'"{name}":{body[name]}' for name in sorted(body)) + "}"
+        checksum = hashlib.sha256(text.encode()).hexdigest()
+        return f'{{"format":{FORMAT},"checksum":"{checksum}","body":{text}}}'.encode()
+
+    def _task(self, task: TaskRecord) -> tuple[TaskRecord, str]:
+        kept = self._tasks.get(task.assignment.task_id)
+        if kept is not None and kept[0] is task:
+            return kept
+        return task, _canonical(_task_to_json(task))
+
+    def _template(self, template: TaskTemplate) -> tuple[TaskTemplate, str]:
+        kept = self._templates.get(template.key)
+        if kept is not None and kept[0] is template:
+            return kept
+        return template, _canonical(_to_json(template))
+
+
 def encode(record: JournalRecord) -> bytes:
-    """Return the bytes of a record: JSON with a checksum."""
-    body = {
-        "saved_at": record.saved_at,
-        "heard_at": record.heard_at,
-        "cluster_id": record.cluster_id,
-        "node_name": record.node_name,
-        "epoch": record.epoch,
-        "settings": _to_json(record.settings),
-        "schedulers": list(record.schedulers),
-        "templates": [_to_json(template) for template in record.templates],
-        "without_credentials": [list(key) for key in record.without_credentials],
-        "tasks": [_task_to_json(task) for task in record.tasks],
-    }
-    document = {"format": FORMAT, "checksum": _checksum(body), "body": body}
-    return json.dumps(document, separators=(",", ":")).encode()
+    """Return the bytes of a single record."""
+    return JournalEncoder().encode(record)
 
 
 def decode(content: bytes) -> JournalRecord:
@@ -158,8 +192,11 @@ def decode(content: bytes) -> JournalRecord:
 
 
 def _checksum(body: Mapping[str, Any]) -> str:
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(_canonical(body).encode()).hexdigest()
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def _to_json(value: ClusterSettings | TaskTemplate | TaskAssignment) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from berth.entropy import Entropy
 from berth.errors import NotLeaderError, StaleEpochError
 from berth.model.ids import Epoch, NodeId, Revision, TaskId
 from berth.model.instant import Instant
-from scheduler.commit_pace import NODES_PER_SLICE, is_commit_due
+from scheduler.commit_pace import COMMITS_AHEAD, NODES_PER_SLICE, is_commit_due
 from scheduler.core import membership
 from scheduler.core.now import Now
 from scheduler.core.state import LeaderState
@@ -97,6 +97,7 @@ class Leader:
         self._due = asyncio.Event()
         self._parcels: asyncio.Queue[_Parcel] = asyncio.Queue()
         self._undelivered = 0
+        self._is_held = False
         self._waiters: list[asyncio.Future[Revision]] = []
         self._unanswered: set[asyncio.Future[Revision]] = set()
         """Every waiter until it is answered, in `_waiters` or in a parcel."""
@@ -166,7 +167,9 @@ class Leader:
             for node in report.lost:
                 self._on_lost(node)
             gathered += report.placed
-            if not report.is_unfinished or is_commit_due(
+            self._is_held = self._undelivered >= COMMITS_AHEAD
+            is_over = not report.is_unfinished and not self._is_held
+            if is_over or is_commit_due(
                 now.instant - committed,
                 undelivered=self._undelivered,
                 is_awaited=bool(self._waiters),
@@ -252,6 +255,8 @@ class Leader:
                 log.warning("commit_refused", epoch=self.epoch, why=str(error))
                 raise
             self._undelivered -= parcel.ends_commit
+            if self._is_held:
+                self._due.set()  # What gathered meanwhile can go.
             for deliver in parcel.deliveries:
                 deliver(self.revision)
 

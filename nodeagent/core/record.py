@@ -70,7 +70,9 @@ def to_record(state: AgentState, now: Instant, wall: Timestamp) -> JournalRecord
         epoch=state.epoch,
         settings=state.settings,
         schedulers=state.schedulers,
-        templates=tuple(replace(template, registry_auth=None) for template in templates),
+        templates=tuple(
+            replace(it, registry_auth=None) if it.registry_auth else it for it in templates
+        ),
         without_credentials=tuple(lacking),
         tasks=tuple(_to_task_record(task, now, wall) for task in kept),
     )
@@ -133,7 +135,14 @@ def silent_for_s(record: JournalRecord | None, wall: Timestamp, link_silence_s: 
 
 
 def _to_task_record(task: LocalTask, now: Instant, wall: Timestamp) -> TaskRecord:
-    return TaskRecord(
+    """Return a task's record: the very one of last time unless the task was touched since.
+
+    The journal is written whole for every change of one task; that way only what changed is made,
+    and encoded, anew.
+    """
+    if isinstance(task.recorded, TaskRecord):
+        return task.recorded
+    task.recorded = record = TaskRecord(
         assignment=task.assignment,
         desired=task.desired,
         observed=task.observed,
@@ -151,3 +160,4 @@ def _to_task_record(task: LocalTask, now: Instant, wall: Timestamp) -> TaskRecor
         stop_reason=task.stop_reason,
         is_stop_sent=task.is_stop_sent,
     )
+    return record

@@ -128,6 +128,8 @@ class LocalTask:
     retry_at: Instant = START
     has_lost_files: bool = False  # Its container is there, its configs and secrets are not.
     is_changed: bool = False  # Its status is newer than what was reported.
+    recorded: object = None
+    """What nodeagent.core.record made of it; None once a step has touched the task since."""
 
     @property
     def id(self) -> TaskId:

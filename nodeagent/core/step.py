@@ -280,6 +280,7 @@ def _advance(state: AgentState, touched: Iterable[TaskId], now: Instant) -> list
         task = state.tasks.get(task_id)
         if task is None:
             continue
+        task.recorded = None
         effects += _advance_one(state, task, gate, now)
         if task.is_changed:
             task.is_changed = False

@@ -17,7 +17,7 @@ from berth.model.task import TaskState
 from nodeagent.core.messages import GrantedResource, TaskAssignment
 from nodeagent.core.record import JournalRecord, TaskRecord
 from nodeagent.core.state import Phase, StopReason
-from nodeagent.journal import FileJournal, decode, encode, write_atomically
+from nodeagent.journal import FileJournal, JournalEncoder, decode, encode, write_atomically
 from nodeagent.runtime.port import PulledImage
 from tests.fakes.fake_journal import FakeJournal
 from tests.unit.nodeagent.core.builders import a_template
@@ -65,6 +65,20 @@ def test_the_last_record_saved_is_loaded(journal):
     asyncio.run(journal.save(replace(RECORD, epoch=1)))
     asyncio.run(journal.save(RECORD))
     assert journal.load() == RECORD
+
+
+@given(st.lists(st.sampled_from(["t1", "t2", "t3"]), max_size=4), st.data())
+def test_what_two_records_share_is_encoded_as_if_anew(names, data):
+    encoder = JournalEncoder()
+    shared = [replace(TASK, assignment=TaskAssignment(name, ServiceId("s1"))) for name in names]
+    first = replace(RECORD, tasks=tuple(shared))
+    assert encoder.encode(first) == encode(first)
+    changed = [
+        replace(task, message="new") if data.draw(st.booleans()) else task for task in shared
+    ]
+    second = replace(RECORD, tasks=tuple(changed), templates=(a_template(), *RECORD.templates))
+    assert encoder.encode(second) == encode(second)
+    assert decode(encoder.encode(second)) == second
 
 
 def save(path, record=RECORD):

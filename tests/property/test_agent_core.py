@@ -44,7 +44,7 @@ from nodeagent.core.messages import (
     Tick,
     Welcomed,
 )
-from nodeagent.core.record import from_record, silent_for_s, to_record
+from nodeagent.core.record import TaskRecord, from_record, silent_for_s, to_record
 from nodeagent.core.state import LaneLimits, Phase
 from nodeagent.core.step import step
 from nodeagent.runtime.port import ContainerState, Health, PulledImage, SeenContainer
@@ -66,6 +66,10 @@ def template(version: int) -> TaskTemplate:
         container=ContainerSpec(image="app"), restart=RestartPolicy(condition=condition)
     )
     return TaskTemplate(SERVICE, "web", version, task=task, service_labels=labels)
+
+
+def _untimed(record: TaskRecord) -> TaskRecord:
+    return replace(record, observed_at=Timestamp(0.0))
 
 
 class AgentMachine(RuleBasedStateMachine):
@@ -335,6 +339,16 @@ class AgentMachine(RuleBasedStateMachine):
         self.feed(Restored(tuple(self.engine.values()), gap_s))
 
     # --- promises --------------------------------------------------------------------------
+
+    @invariant()
+    def the_journal_is_as_if_made_anew(self) -> None:
+        """A record kept from before is still true: no step changed a task and kept it."""
+        wall = Timestamp(1_700_000_000.0 + self.now)
+        kept = to_record(self.state, self.now, wall)
+        for task in self.state.tasks.values():
+            task.recorded = None
+        fresh = to_record(self.state, self.now, wall)
+        assert [_untimed(it) for it in kept.tasks] == [_untimed(it) for it in fresh.tasks]
 
     @invariant()
     def observed_never_falls(self):

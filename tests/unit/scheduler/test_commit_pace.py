@@ -7,7 +7,7 @@ from scheduler.commit_pace import is_commit_due
 CASES = [
     pytest.param(0.09, 0, True, 50, 1, False, id="not more often than ten times a second"),
     pytest.param(0.1, 0, True, 50, 5000, True, id="at once then, when somebody waits"),
-    pytest.param(0.1, 2, True, 50, 5000, False, id="not ahead of the store"),
+    pytest.param(0.1, 1, True, 50, 5000, False, id="not ahead of the store"),
     pytest.param(0.1, 0, False, 5000, 2000, False, id="with few tasks a message, they gather"),
     pytest.param(0.1, 0, False, 20_000, 2000, True, id="with ten tasks a message, they leave"),
     pytest.param(0.4, 0, False, 5000, 2000, True, id="no longer than the messages take"),
