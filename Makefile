@@ -65,7 +65,7 @@ simulate: setup ## Stage 3: 200 seeds of the simulator; it finds bugs that are p
 .PHONY: contract
 contract: setup ## Stage 4: fakes against real etcd, registry and Engines; the harness itself
 	$(call stage,contract and integration)
-	$(call run_pytest,tests/contract tests/integration tests/hosts,--durations=5)
+	$(call run_pytest,tests/contract tests/integration tests/hosts tests/bench,--durations=5)
 
 .PHONY: e2e
 e2e: setup ## Stage 5: whole clusters on several real Engines
@@ -88,7 +88,7 @@ sim: setup ## Run many seeds of the simulator: make sim SEEDS=5000
 	@$(PY) -m tests.sim --seeds $(SEEDS)
 
 .PHONY: bench
-bench: setup ## Measure: placement, store, take-over
+bench: setup ## Measure all rows of docs/performance.md (within half an hour); figures in bench/results
 	@$(PY) -m bench
 
 .PHONY: proto

@@ -19,10 +19,10 @@ what gathers their calls: with two under way instead of one, the leader's cost o
 a quarter higher and etcd's more than half. One commit of a burst is many transactions, of which
 four are under way at once."""
 
-MESSAGE_COST_S = 0.0002
-"""About what a message to an agent costs the leader, whatever is in it."""
+MESSAGE_COST_S = 0.0006
+"""About what a message to an agent and its answer cost the two, whatever is in them."""
 
-FAT_MESSAGE_TASKS = 10
+FAT_MESSAGE_TASKS = 20
 """From here on, waiting for more tasks a message gains little."""
 
 NODES_PER_SLICE = 63

@@ -9,8 +9,8 @@ CASES = [
     pytest.param(0.1, 0, True, 50, 5000, True, id="at once then, when somebody waits"),
     pytest.param(0.1, 1, True, 50, 5000, False, id="not ahead of the store"),
     pytest.param(0.1, 0, False, 5000, 2000, False, id="with few tasks a message, they gather"),
-    pytest.param(0.1, 0, False, 20_000, 2000, True, id="with ten tasks a message, they leave"),
-    pytest.param(0.4, 0, False, 5000, 2000, True, id="no longer than the messages take"),
+    pytest.param(0.1, 0, False, 40_000, 2000, True, id="with twenty tasks a message, they leave"),
+    pytest.param(1.2, 0, False, 5000, 2000, True, id="no longer than the messages take"),
     pytest.param(0.1, 0, False, 100, 100, True, id="few nodes are told at once"),
     pytest.param(0.1, 0, False, 0, 0, True, id="nobody to be told"),
 ]
