@@ -259,6 +259,10 @@ class Leader:
                 self._due.set()  # What gathered meanwhile can go.
             for deliver in parcel.deliveries:
                 deliver(self.revision)
+            if not parcel.ends_commit:
+                # Slices become durable together: told all at once, the writers of thousands of
+                # streams would all run in one round of the loop.
+                await self._clock.sleep(0)
 
     # -- users ------------------------------------------------------------------------------------
 
