@@ -100,7 +100,11 @@ def fill(state: LeaderState, services: int, replicas: int, rng: random.Random) -
             unsaved, untold, _ = state.take_changes()
             documents += len(encode_changes(state, unsaved))
             for tasks in untold.values():
-                messages += len([assignment_of(task) for task in tasks.values()])
+                told = [
+                    assignment_of(task, state.services[task.service_id].record)
+                    for task in tasks.values()
+                ]
+                messages += len(told)
             if not report.is_unfinished and placed < total:
                 raise SystemExit(f"only {placed} of {total} tasks found a place")
     spent = time.process_time() - begun
