@@ -10,6 +10,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from berth.answer_memory import ROOM, AnswerMemory, Reader
 from berth.client_files import FileCalls
 from berth.client_networks import NetworkCalls
 from berth.clock import Clock, SystemClock
@@ -19,7 +20,7 @@ from berth.model.ids import NodeId, ServiceId
 from berth.model.node import Availability, NodeSpec
 from berth.model.registry_auth import RegistryAuth
 from berth.model.service import ServiceSpec
-from berth.scheduler_calls import SchedulerCalls
+from berth.scheduler_calls import Calls, SchedulerCalls
 from berth.v1 import control_pb2
 from berth.views import (
     ClusterView,
@@ -39,6 +40,7 @@ T = TypeVar("T")
 
 CALL_TIMEOUT_S: Final = 30.0
 _SLICE: Final = 50
+_REMEMBERED_MAX: Final = ROOM // 4
 _SLICE_PAUSE_S: Final = 0.0005  # A mere sleep(0) would starve what a process's loop also serves.
 
 
@@ -64,15 +66,30 @@ class ControlClient(FileCalls, NetworkCalls):
             repeats_refusals: ask again when the answer was that nobody leads; each scheduler waits
                 for a leader itself.
         """
-        self._clock = clock or SystemClock()
-        self._calls = SchedulerCalls(
-            addresses,
-            tls=tls,
-            clock=self._clock,
-            timeout_s=timeout_s,
-            repeats_refusals=repeats_refusals,
+        clock = clock or SystemClock()
+        calls = SchedulerCalls(
+            addresses, tls=tls, clock=clock, timeout_s=timeout_s, repeats_refusals=repeats_refusals
         )
-        self._call = self._calls.call
+        self._begin(calls, clock, None)
+
+    @classmethod
+    def over(cls, calls: Calls, clock: Clock, memory: AnswerMemory | None = None) -> Self:
+        """Return a client that makes its calls in another way than by connections of its own.
+
+        Args:
+            calls: that way.
+            clock: for pauses.
+            memory: of what answers were read as, for one who asks the same all the time.
+        """
+        made = cls.__new__(cls)
+        made._begin(calls, clock, memory)
+        return made
+
+    def _begin(self, calls: Calls, clock: Clock, memory: AnswerMemory | None) -> None:
+        self._calls = calls
+        self._call = calls.call
+        self._clock = clock
+        self._read: Reader = from_proto if memory is None else memory.read
 
     async def __aenter__(self) -> Self:
         return self
@@ -172,7 +189,7 @@ class ControlClient(FileCalls, NetworkCalls):
     async def get_service(self, name: str) -> ServiceView:
         """Return one service by name, ID or unique prefix of an ID."""
         request = control_pb2.GetServiceRequest(name=name)
-        return from_proto(ServiceView, await self._call("GetService", request))
+        return self._read(ServiceView, await self._call("GetService", request))
 
     async def list_services(self, names: Sequence[str] = ()) -> list[ServiceView]:
         """Return the services named, or all."""
@@ -247,7 +264,7 @@ class ControlClient(FileCalls, NetworkCalls):
     async def get_node(self, name: str) -> NodeView:
         """Return one node by name, ID or unique prefix of an ID."""
         request = control_pb2.GetNodeRequest(name=name)
-        return from_proto(NodeView, await self._call("GetNode", request))
+        return self._read(NodeView, await self._call("GetNode", request))
 
     async def update_node(
         self,
@@ -307,8 +324,10 @@ class ControlClient(FileCalls, NetworkCalls):
     async def _read_all(self, kind: type[T], messages: Sequence[Any]) -> list[T]:
         """Read the messages of a long answer in slices, so that others have the event loop."""
         found: list[T] = []
+        # Of a long list nobody asks again soon; it would drive out what is asked for all the time.
+        read = self._read if len(messages) <= _REMEMBERED_MAX else from_proto
         for begin in range(0, len(messages), _SLICE):
             if begin:
                 await self._clock.sleep(_SLICE_PAUSE_S)
-            found += [from_proto(kind, message) for message in messages[begin : begin + _SLICE]]
+            found += [read(kind, message) for message in messages[begin : begin + _SLICE]]
         return found

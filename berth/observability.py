@@ -25,7 +25,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from berth.errors import ConfigError, Fault
 
@@ -218,7 +218,9 @@ class EmbeddedServer(uvicorn.Server):
                 await self.shutdown(sockets=list(listeners))
 
 
-def embedded_server(app: Any, protocol: type[asyncio.Protocol] = H11Protocol) -> EmbeddedServer:
+def embedded_server(
+    app: Any, protocol: type[asyncio.Protocol] = AutoHTTPProtocol
+) -> EmbeddedServer:
     """Return a server for the ASGI `app` that lives in the process's own event loop.
 
     Args:

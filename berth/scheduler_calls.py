@@ -11,7 +11,7 @@ that there is no leader) is tried elsewhere until the time is up.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import grpc
 import grpc.aio
@@ -26,6 +26,28 @@ from berth.wire.tls import TlsSource
 _CONNECT_TIMEOUT_S: Final = 2.0
 _ROUND_PAUSE_S: Final = 0.3
 _Stub: Final[Any] = control_pb2_grpc.ControlStub  # Generated, and untyped.
+
+
+class Calls(Protocol):
+    """Some way to make calls of the Control API."""
+
+    timeout_s: float
+
+    async def call(self, method: str, request: Any, *, is_read: bool = True) -> Any:
+        """Return the answer of a call; see SchedulerCalls."""
+        ...
+
+    def stream(self, method: str, request: Any) -> AsyncIterator[Any]:
+        """Yield the answers of a streaming call; see SchedulerCalls."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+    def renew_channels(self) -> None:
+        """Connect anew from the next call on."""
+        ...
 
 
 class SchedulerCalls:

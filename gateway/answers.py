@@ -1,39 +1,67 @@
 """Answers with lists: short ones at once, long ones in pieces that do not hold the event loop.
 
 Duty: a JSON list as a response. Not here: what is in it.
+Invariant (tests/unit/gateway/test_answers.py): after each slice of rendering others get their turn.
 """
 
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from berth.clock import Clock
 
 T = TypeVar("T")
 
 _AT_ONCE_MAX: Final = 100
-_PIECE: Final = 50
+_SLICE_S: Final = 0.001
+"""How long one slice of a long answer may hold the event loop."""
+_LOOK_EVERY: Final = 8
 _PAUSE_S: Final = 0.001  # A mere sleep(0) would starve the streams of all agents.
 
 
 def list_response(items: Sequence[T], write: Callable[[T], Any], clock: Clock) -> Response:
     """Return `items`, each as `write` makes it."""
+    return rendered_list(items, lambda item: to_json(write(item)), clock)
+
+
+def rendered_list(items: Sequence[T], render: Callable[[T], bytes], clock: Clock) -> Response:
+    """Return `items`, each as the JSON that `render` makes."""
     if len(items) <= _AT_ONCE_MAX:
-        return JSONResponse([write(item) for item in items])
-    return StreamingResponse(_pieces(items, write, clock), media_type="application/json")
+        return rendered(b"[" + b",".join(map(render, items)) + b"]")
+    return StreamingResponse(_pieces(items, render, clock), media_type="application/json")
 
 
 async def _pieces(
-    items: Sequence[T], write: Callable[[T], Any], clock: Clock
+    items: Sequence[T], render: Callable[[T], bytes], clock: Clock
 ) -> AsyncIterator[bytes]:
-    yield b"["
-    for begin in range(0, len(items), _PIECE):
-        written = (to_json(write(item)) for item in items[begin : begin + _PIECE])
-        yield (b"," if begin else b"") + b",".join(written)
-        await clock.sleep(_PAUSE_S)
-    yield b"]\n"
+    """Yield the list in pieces; between two of them all others have their turn."""
+    piece, began = [b"["], clock.instant()
+    for number, item in enumerate(items):
+        piece += (b",", render(item)) if number else (render(item),)
+        if number % _LOOK_EVERY == 0 and clock.instant() - began >= _SLICE_S:
+            yield b"".join(piece)
+            await clock.sleep(_PAUSE_S)
+            piece, began = [], clock.instant()
+    yield b"".join([*piece, b"]\n"])
+
+
+async def in_slices(items: Sequence[T], wants: Callable[[T], bool], clock: Clock) -> list[T]:
+    """Return the items that `wants` accepts, letting others have the event loop meanwhile."""
+    found, began = [], clock.instant()
+    for number, item in enumerate(items):
+        if wants(item):
+            found.append(item)
+        if number % _LOOK_EVERY == 0 and clock.instant() - began >= _SLICE_S:
+            await clock.sleep(_PAUSE_S)
+            began = clock.instant()
+    return found
+
+
+def rendered(body: bytes) -> Response:
+    """Return JSON that is written already."""
+    return Response(body, media_type="application/json")
 
 
 def to_json(value: Any) -> bytes:

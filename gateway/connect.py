@@ -1,24 +1,23 @@
 """Make the gateway of a scheduler process.
 
-Duty: a control client to the process's own gRPC address (any scheduler forwards to the leader), and
-the parts around it. Not here: routes, listening.
+Duty: the parts around the control client that it is given. Not here: that client (the scheduler's
+own), routes, listening.
 """
 
 from prometheus_client import CollectorRegistry
 
 from berth.client import ControlClient
 from berth.clock import Clock
-from berth.wire.tls import TlsSource
 from gateway.config import GatewaySettings
 from gateway.context import Gateway
 from gateway.events import EventFeed
 from gateway.metrics import GatewayMetrics
+from gateway.renderings import Renderings
 
 
 def open_gateway(
     settings: GatewaySettings,
-    grpc_address: str,
-    tls: TlsSource | None,
+    client: ControlClient,
     registry: CollectorRegistry,
     clock: Clock,
 ) -> Gateway:
@@ -26,32 +25,15 @@ def open_gateway(
 
     Args:
         settings: who this scheduler is.
-        grpc_address: where this process's own control API listens.
-        tls: the scheduler's certificate.
+        client: reaches the leader, wherever it is. It may leave out ages from its answers.
         registry: for metrics.
         clock: measures and pauses.
     """
-    # The scheduler itself waits for a leader, so that its answer is the last word.
-    client = ControlClient([grpc_address], tls=tls, clock=clock, repeats_refusals=False)
     return Gateway(
         client=client,
         clock=clock,
         settings=settings,
         metrics=GatewayMetrics(registry),
         events=EventFeed(client, clock),
+        renderings=Renderings(),
     )
-
-
-def own_address(grpc_listen: str, port: int) -> str:
-    """Return where a process reaches its own gRPC server.
-
-    Args:
-        grpc_listen: the setting, HOST:PORT or unix:PATH.
-        port: that was really bound.
-    """
-    if grpc_listen.startswith("unix:"):
-        return grpc_listen
-    host = grpc_listen.rpartition(":")[0]
-    if host in ("", "0.0.0.0", "[::]", "::"):  # noqa: S104 - compared, not listened on
-        host = "127.0.0.1"
-    return f"{host}:{port}"

@@ -13,6 +13,7 @@ from berth.clock import Clock
 from gateway.config import GatewaySettings
 from gateway.events import EventFeed
 from gateway.metrics import GatewayMetrics
+from gateway.renderings import Renderings
 from gateway.versioning import VERSION_MAX, ApiVersion
 
 VERSION_KEY: Final = "berth.api_version"
@@ -27,6 +28,7 @@ class Gateway:
     settings: GatewaySettings
     metrics: GatewayMetrics
     events: EventFeed
+    renderings: Renderings
 
 
 def gateway_of(request: Request) -> Gateway:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from berth.clock import Clock
 from berth.observability import EmbeddedServer, embedded_server
@@ -31,10 +31,15 @@ _ACCEPT_PAUSE_S: Final = 1.0
 """After the system refused to accept, mostly for want of file descriptors."""
 
 
-class CertifiedProtocol(H11Protocol):
+_Http: Any = AutoHTTPProtocol  # A variable of uvicorn's, which holds a class.
+
+
+class CertifiedProtocol(_Http):  # type: ignore[misc]  # Likewise.
     """HTTP on one connection, whose requests carry the certificate of the client, if it has one."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    app_state: dict[str, Any]  # uvicorn's: a request's `state` is a copy of it.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
         """Take a connection whose handshake, if any, is done."""
         super().connection_made(transport)
         tls = transport.get_extra_info("ssl_object")

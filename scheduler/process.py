@@ -18,6 +18,8 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 
+from berth.answer_memory import AnswerMemory
+from berth.client import ControlClient
 from berth.clock import SystemClock
 from berth.entropy import Entropy, SystemEntropy
 from berth.logging import LogSettings
@@ -38,12 +40,13 @@ from berth.wire.live_tls import LiveTls
 from berth.wire.status import BerthErrorInterceptor
 from gateway.app import docker_app
 from gateway.config import GatewaySettings, is_loopback, refusal_of_tcp
-from gateway.connect import open_gateway, own_address
+from gateway.connect import open_gateway
 from gateway.context import Gateway
 from gateway.doors import local_door, loopback_door, shut_door, tls_door
 from scheduler.config import SchedulerSettings
 from scheduler.control.credentials import credentials_for_agents
 from scheduler.control.forward import Forwarder
+from scheduler.control.in_process import OwnCalls
 from scheduler.control.payloads import payload_for_agents
 from scheduler.control.relay import LogRelay, StreamsService
 from scheduler.control.router import ControlRouter
@@ -131,11 +134,11 @@ class SchedulerProcess:
         readiness = _Readiness(directory, election, replica)
         metrics.watch(directory, readiness.store_health)
         resolver = ImageResolver(registry_settings(settings), self._clock)
-        forwarder = self._add_services(grpc_server, directory, resolver, readiness)
+        forwarder, own_calls = self._add_services(grpc_server, directory, resolver, readiness)
         await grpc_server.start()
         routes = observability_routes(self._registry, Health, readiness)
         notifier = Notifier.from_env(os.environ, os.getpid())
-        gateway = self._open_gateway(port)
+        gateway = self._open_gateway(own_calls)
         self._serve_docker(supervisor, gateway, routes, listener)
         renew = (forwarder.renew_channels, gateway.client.renew_channels)
         reloader = self._reloader(metrics, notifier, LiveParts(self._tls, client, resolver, *renew))
@@ -170,7 +173,7 @@ class SchedulerProcess:
         directory: Directory,
         resolver: ImageResolver,
         readiness: "_Readiness",
-    ) -> Forwarder:
+    ) -> tuple[Forwarder, OwnCalls]:
         requires_tls = self._tls is not None
         dispatcher = DispatcherService(directory, self._clock, requires_tls=requires_tls)
         dispatcher_pb2_grpc.add_DispatcherServicer_to_server(dispatcher, server)
@@ -194,14 +197,13 @@ class SchedulerProcess:
         )
         router = ControlRouter(forwarder, answers, requires_tls=requires_tls)
         server.add_generic_rpc_handlers((router,))
-        return forwarder
+        return forwarder, OwnCalls(forwarder, answers)
 
-    def _open_gateway(self, grpc_port: int) -> Gateway:
+    def _open_gateway(self, calls: OwnCalls) -> Gateway:
         settings = self._settings
         return open_gateway(
             GatewaySettings(settings.name, package_version("berth"), settings.docker_socket),
-            own_address(settings.grpc_listen, grpc_port),
-            self._tls,
+            ControlClient.over(calls, self._clock, AnswerMemory()),
             self._registry,
             self._clock,
         )

@@ -1,15 +1,16 @@
 """/nodes: list, inspect, update, remove."""
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from berth.client import ControlClient
 from berth.errors import UnsupportedError
 from berth.views import NodeView
-from gateway.answers import list_response
+from gateway.answers import in_slices, rendered, rendered_list
 from gateway.context import gateway_of
 from gateway.filters import Filters
+from gateway.renderings import Renderings
 from gateway.requests import json_body, object_version, query_flag
 from gateway.translate.cluster import SCHEDULER_PREFIX
 from gateway.translate.nodes import WORKER, read_node_spec, write_node
@@ -24,8 +25,14 @@ async def list_nodes(request: Request) -> Response:
     filters = Filters.from_text(request.query_params.get("filters", ""), _FILTERS)
     filters.one_of("role", ("manager", WORKER))
     filters.one_of("membership", _MEMBERSHIPS)
-    found = [view for view in await gateway.client.list_nodes() if _is_wanted(view, filters)]
-    return list_response(found, write_node, gateway.clock)
+    views = await gateway.client.list_nodes()
+    found = await in_slices(views, lambda view: _is_wanted(view, filters), gateway.clock)
+    renderings = gateway.renderings.for_list(len(found))
+    return rendered_list(found, lambda view: _rendered(view, renderings), gateway.clock)
+
+
+def _rendered(view: NodeView, renderings: Renderings) -> bytes:
+    return renderings.of(lambda: write_node(view), "node", view.node)
 
 
 def _is_wanted(view: NodeView, filters: Filters) -> bool:
@@ -53,9 +60,9 @@ async def _find(client: ControlClient, name: str) -> NodeView:
 
 async def inspect_node(request: Request) -> Response:
     """GET /nodes/{id}."""
-    return JSONResponse(
-        write_node(await _find(gateway_of(request).client, request.path_params["id"]))
-    )
+    gateway = gateway_of(request)
+    view = await _find(gateway.client, request.path_params["id"])
+    return rendered(_rendered(view, gateway.renderings))
 
 
 async def update_node(request: Request) -> Response:

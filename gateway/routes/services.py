@@ -21,7 +21,7 @@ from berth.model.image import ImageReference
 from berth.model.registry_auth import RegistryAuth
 from berth.model.service import ServiceSpec
 from berth.views import CreatedService, ServiceView
-from gateway.answers import list_response
+from gateway.answers import in_slices, rendered, rendered_list
 from gateway.context import gateway_of
 from gateway.filters import Filters
 from gateway.requests import json_body, object_version, registry_auth, strict_query_flag
@@ -40,10 +40,16 @@ async def list_services(request: Request) -> Response:
     filters = Filters.from_text(request.query_params.get("filters", ""), _FILTERS)
     with_status = strict_query_flag(request, "status")
     filters.one_of("runtime", _RUNTIMES)
-    found = [each for each in await gateway.client.list_services() if _is_wanted(each, filters)]
-    return list_response(
-        found, lambda each: write_service(each, with_status=with_status), gateway.clock
-    )
+    services = await gateway.client.list_services()
+    found = await in_slices(services, lambda each: _is_wanted(each, filters), gateway.clock)
+
+    renderings = gateway.renderings.for_list(len(found))
+
+    def render(service: ServiceView) -> bytes:
+        kind = "service with status" if with_status else "service"
+        return renderings.of(lambda: write_service(service, with_status=with_status), kind, service)
+
+    return rendered_list(found, render, gateway.clock)
 
 
 def _is_wanted(service: ServiceView, filters: Filters) -> bool:
@@ -59,8 +65,14 @@ def _is_wanted(service: ServiceView, filters: Filters) -> bool:
 async def inspect_service(request: Request) -> Response:
     """GET /services/{id}."""
     insert_defaults = strict_query_flag(request, "insertDefaults")
-    service = await gateway_of(request).client.get_service(request.path_params["id"])
-    return JSONResponse(write_service(service, insert_defaults=insert_defaults))
+    gateway = gateway_of(request)
+    service = await gateway.client.get_service(request.path_params["id"])
+    kind = "service with defaults" if insert_defaults else "service"
+    return rendered(
+        gateway.renderings.of(
+            lambda: write_service(service, insert_defaults=insert_defaults), kind, service
+        )
+    )
 
 
 async def create_service(request: Request) -> Response:

@@ -1,18 +1,20 @@
 """/tasks: list and inspect."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from berth.client import ControlClient
 from berth.errors import InvalidRequestError, NotFoundError
 from berth.model.task import TaskState
 from berth.views import ServiceView, TaskView
-from gateway.answers import list_response
+from gateway.answers import in_slices, rendered, rendered_list
 from gateway.context import gateway_of
 from gateway.filters import Filters
+from gateway.renderings import Renderings
 from gateway.translate.tasks import desired_state, task_name, write_task, written_templates
 
 _FILTERS = ("_up-to-date", "desired-state", "id", "label", "name", "node", "runtime", "service")
@@ -34,9 +36,11 @@ async def list_tasks(request: Request) -> Response:
         ids=filters.get("id"),
         up_to_date=filters.flag("_up-to-date"),
     )
-    wanted = [task for task in tasks if _is_wanted(task, known.get(task.service_id), filters)]
-    writer = TaskWriter(known)
-    return list_response(wanted, writer.written, gateway.clock)
+    wanted = await in_slices(
+        tasks, lambda task: _is_wanted(task, known.get(task.service_id), filters), gateway.clock
+    )
+    writer = TaskWriter(known, gateway.renderings.for_list(len(wanted)))
+    return rendered_list(wanted, writer.rendered, gateway.clock)
 
 
 def _is_wanted(task: TaskView, service: ServiceView | None, filters: Filters) -> bool:
@@ -52,26 +56,35 @@ def _is_wanted(task: TaskView, service: ServiceView | None, filters: Filters) ->
 class TaskWriter:
     """Writes tasks; what the tasks of a service share is written once."""
 
-    def __init__(self, services: Mapping[str, ServiceView]) -> None:
+    def __init__(self, services: Mapping[str, ServiceView], renderings: Renderings) -> None:
         self._services = services
-        self._templates = written_templates(services)
+        self._renderings = renderings
+        self._templates: dict[str, dict[str, Any]] = {}
 
-    def written(self, task: TaskView) -> dict[str, object]:
-        """Return a task."""
+    def rendered(self, task: TaskView) -> bytes:
+        """Return a task as JSON."""
         service = self._services.get(task.service_id)
+        return self._renderings.of(lambda: self._written(task, service), "task", task, service)
+
+    def _written(self, task: TaskView, service: ServiceView | None) -> dict[str, object]:
         if service is None:
             return write_task(task, None, {})
         is_newest = task.template_version == service.template_version
-        spec = self._templates[service.id] if is_newest else None
+        spec = self._template(service) if is_newest else None
         return write_task(task, spec, service.spec.labels)
+
+    def _template(self, service: ServiceView) -> dict[str, Any]:
+        if service.id not in self._templates:
+            self._templates |= written_templates({service.id: service})
+        return self._templates[service.id]
 
 
 async def inspect_task(request: Request) -> Response:
     """GET /tasks/{id}."""
-    client = gateway_of(request).client
-    task = await find_task(client, request.path_params["id"])
-    services = await services_of(client, [task])
-    return JSONResponse(TaskWriter(services).written(task))
+    gateway = gateway_of(request)
+    task = await find_task(gateway.client, request.path_params["id"])
+    services = await services_of(gateway.client, [task])
+    return rendered(TaskWriter(services, gateway.renderings).rendered(task))
 
 
 async def find_task(client: ControlClient, name: str) -> TaskView:

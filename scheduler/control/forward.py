@@ -16,7 +16,6 @@ from typing import Any, Final, Protocol, TypeVar
 
 import grpc
 import grpc.aio
-from google.protobuf.message import Message
 
 from berth.clock import Clock
 from berth.errors import (
@@ -29,6 +28,7 @@ from berth.errors import (
 from berth.model.instant import Instant, after
 from berth.wire.channel import Channels
 from berth.wire.status import ERROR_KEY, error_from_rpc
+from scheduler.control.call_context import CallContext
 from scheduler.control.durable import health_words
 from scheduler.election.port import LeaderInfo
 from scheduler.leader import Leader
@@ -51,7 +51,6 @@ READS: Final = frozenset(
 )  # fmt: skip
 """Calls that may be sent twice; whatever is not named here is taken for a change."""
 
-_Context = grpc.aio.ServicerContext[Any, Any]
 
 _LOST_ANSWER: Final = frozenset(
     {
@@ -224,8 +223,13 @@ class ForwardedCall:
     """One call on its way to whoever answers it."""
 
     def __init__(
-        self, forwarder: Forwarder, method: str, request: bytes, context: _Context
+        self,
+        forwarder: Forwarder,
+        method: str,
+        request: Callable[[], bytes],
+        context: CallContext,
     ) -> None:
+        """Send nothing yet; `request` returns what is sent where another scheduler leads."""
         self._forwarder = forwarder
         self._method = method
         self._is_read = method.rpartition("/")[2] in READS
@@ -235,24 +239,36 @@ class ForwardedCall:
         self._deadline = forwarder.deadline()
         self._last: BerthError | None = None
 
-    async def unary(self, locally: Callable[[Leader], Awaitable[bytes]]) -> bytes:
-        """Return the answer of whoever leads."""
+    async def unary(
+        self, locally: Callable[[Leader], Awaitable[T]], read: Callable[[bytes], T]
+    ) -> T:
+        """Return the answer of whoever leads.
+
+        Args:
+            locally: answers where we lead.
+            read: makes the same of another scheduler's bytes.
+        """
         while True:
             former = self._forwarder.last_known() if self._is_read else None
             target = former or await self._next_target()
             try:
                 if isinstance(target, Leader):
                     return await locally(target)
-                return await self._send(target)
+                return read(await self._send(target))
             except NotLeaderError as error:
                 await self._try_again(error)
             except _NotSentError as error:
                 await self._try_again(error.cause)
 
     async def stream(
-        self, locally: Callable[[Leader], AsyncGenerator[Message, None]]
-    ) -> AsyncGenerator[bytes, None]:
-        """Yield the answers of whoever leads; once one was passed on, nothing is begun anew."""
+        self, locally: Callable[[Leader], AsyncGenerator[T, None]], read: Callable[[bytes], T]
+    ) -> AsyncGenerator[T, None]:
+        """Yield the answers of whoever leads; once one was passed on, nothing is begun anew.
+
+        Args:
+            locally: answers where we lead.
+            read: makes the same of another scheduler's bytes.
+        """
         has_begun = False
         while True:
             target = await self._next_target()
@@ -261,12 +277,12 @@ class ForwardedCall:
                     async with aclosing(locally(target)) as messages:
                         async for message in messages:
                             has_begun = True
-                            yield message.SerializeToString()
+                            yield message
                     return
                 async with aclosing(self._send_stream(target)) as chunks:
                     async for chunk in chunks:
                         has_begun = True
-                        yield chunk
+                        yield read(chunk)
                 return
             except NotLeaderError as error:
                 if has_begun:
@@ -304,11 +320,11 @@ class ForwardedCall:
     async def _send(self, target: LeaderInfo) -> bytes:
         channel = await self._connected(target)
         call = channel.unary_unary(
-            self._method, request_serializer=_as_is, response_deserializer=_as_is
+            self._method, request_serializer=as_is, response_deserializer=as_is
         )
         try:
             answer: bytes = await call(
-                self._request, timeout=self._context.time_remaining(), metadata=self._metadata()
+                self._request(), timeout=self._context.time_remaining(), metadata=self._metadata()
             )
         except grpc.aio.AioRpcError as error:
             raise self._meaning(error, target) from error
@@ -318,8 +334,8 @@ class ForwardedCall:
         channel = await self._connected(target)
         has_begun = False
         call = channel.unary_stream(
-            self._method, request_serializer=_as_is, response_deserializer=_as_is
-        )(self._request, timeout=self._context.time_remaining(), metadata=self._metadata())
+            self._method, request_serializer=as_is, response_deserializer=as_is
+        )(self._request(), timeout=self._context.time_remaining(), metadata=self._metadata())
         try:
             async for chunk in call:
                 has_begun = True
@@ -361,7 +377,7 @@ class _NotSentError(Exception):
         self.cause = cause
 
 
-def _hops(context: _Context) -> int:
+def _hops(context: CallContext) -> int:
     metadata: Any = context.invocation_metadata() or ()
     for key, value in metadata:
         if key == HOPS_KEY:
@@ -375,5 +391,6 @@ def _has_answered(error: grpc.aio.AioRpcError) -> bool:
     return any(key == ERROR_KEY for key, _ in metadata)
 
 
-def _as_is(data: bytes) -> bytes:
+def as_is(data: bytes) -> bytes:
+    """Return `data`: what is passed on need not be read."""
     return data

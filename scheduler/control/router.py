@@ -24,7 +24,7 @@ from berth.access import needed_for_call, refusal_words
 from berth.errors import InvalidRequestError, PermissionDeniedError
 from berth.v1 import control_pb2
 from berth.wire.tls import Role, peer_identity
-from scheduler.control.forward import ForwardedCall, Forwarder
+from scheduler.control.forward import ForwardedCall, Forwarder, as_is
 from scheduler.control.service import ControlService
 from scheduler.leader import Leader
 
@@ -59,14 +59,14 @@ class ControlRouter(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generi
         if method.server_streaming:
 
             async def stream(request: bytes, context: _Context) -> AsyncGenerator[bytes, None]:
-                def locally(leader: Leader) -> AsyncGenerator[Message, None]:
-                    chunks: AsyncGenerator[Message, None]
-                    chunks = answer(leader, _parsed(request_class, request))
-                    return chunks
+                async def locally(leader: Leader) -> AsyncGenerator[bytes, None]:
+                    async with aclosing(answer(leader, _parsed(request_class, request))) as chunks:
+                        async for chunk in chunks:
+                            yield chunk.SerializeToString()
 
                 self._check_peer(context, method.name)
-                call = ForwardedCall(self._forwarder, path, request, context)
-                async with aclosing(call.stream(locally)) as chunks:
+                call = ForwardedCall(self._forwarder, path, lambda: request, context)
+                async with aclosing(call.stream(locally, as_is)) as chunks:
                     async for chunk in chunks:
                         yield chunk
 
@@ -78,7 +78,8 @@ class ControlRouter(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generi
                 return message.SerializeToString()
 
             self._check_peer(context, method.name)
-            return await ForwardedCall(self._forwarder, path, request, context).unary(locally)
+            call = ForwardedCall(self._forwarder, path, lambda: request, context)
+            return await call.unary(locally, as_is)
 
         return grpc.unary_unary_rpc_method_handler(unary)
 

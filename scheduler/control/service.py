@@ -28,6 +28,7 @@ from scheduler.control.lookup import find_subject
 from scheduler.control.network_flows import create_network, list_networks, remove_network
 from scheduler.control.pinning import Resolver
 from scheduler.control.relay import LogRelay
+from scheduler.control.view_memory import ViewMemory
 from scheduler.control.views import (
     TaskFilter,
     TaskViewer,
@@ -74,6 +75,7 @@ class ControlService(FileAnswers):
         self._clock = clock
         self._entropy = entropy
         self._store_health = store_health
+        self._memory = ViewMemory()
 
     # -- services
 
@@ -101,7 +103,9 @@ class ControlService(FileAnswers):
         """Return one service."""
         service = commands.find_service(leader.state, request.name)
         lost = running_on_lost_nodes(leader.state)
-        view = service_view(service, lost[service.record.id], leader.now().timestamp)
+        view = service_view(
+            service, lost[service.record.id], leader.now().timestamp, memory=self._memory
+        )
         view.published_at.extend(published_at(leader.state, service))
         return await self._readable(leader, view)
 
@@ -114,7 +118,7 @@ class ControlService(FileAnswers):
             found = _unique(commands.find_service(state, name) for name in request.names)
         else:
             found = [s for s in state.services.values() if not s.record.is_removing]
-        views = await self._in_slices(iter_services(state, found))
+        views = await self._in_slices(iter_services(state, found, self._memory))
         return await self._readable(leader, pb.ListServicesResponse(services=views))
 
     # -- tasks
@@ -161,7 +165,7 @@ class ControlService(FileAnswers):
             named = (commands.find_node(state, name) for name in request.names)
             nodes = list({node.id: node for node in named}.values())
         views = await self._in_slices(
-            node_view(state, node, now, connected=node.id in leader.sessions)
+            node_view(state, node, now, connected=node.id in leader.sessions, memory=self._memory)
             for node in nodes_by_name(nodes)
         )
         return await self._readable(leader, pb.ListNodesResponse(nodes=views))

@@ -19,6 +19,7 @@ from berth.v1 import control_pb2 as pb
 from berth.wire.convert import write_proto
 from scheduler.census import is_drifted, pinned_digest, wanted_tasks
 from scheduler.control.endpoints import network_note, published_at
+from scheduler.control.view_memory import ViewMemory
 from scheduler.core.job_schedule import next_due
 from scheduler.core.now import Now
 from scheduler.core.placement.explain import explain
@@ -42,7 +43,10 @@ def running_on_lost_nodes(state: LeaderState) -> Counter[ServiceId]:
 
 
 def service_view(
-    service: ServiceState, running_lost: int, runs_as_of: Timestamp | None = None
+    service: ServiceState,
+    running_lost: int,
+    runs_as_of: Timestamp | None = None,
+    memory: ViewMemory | None = None,
 ) -> pb.Service:
     """Return a service as users see it.
 
@@ -50,7 +54,9 @@ def service_view(
         service: the service.
         running_lost: how many of its tasks were running on nodes that are down.
         runs_as_of: the time, to tell past and coming runs of a job too; None leaves them out.
+        memory: of messages made before.
     """
+    memory = memory or ViewMemory()
     record = service.record
     view = pb.Service(
         id=record.id,
@@ -63,10 +69,9 @@ def service_view(
         template_version=record.template_version,
         image_digest=pinned_digest(record.spec.task.container.image),
     )
-    write_proto(record.spec, view.spec)
+    memory.write(record.id, record.spec, view.spec)
     if record.previous_spec is not None:
-        view.previous_spec.SetInParent()
-        write_proto(record.previous_spec, view.previous_spec)
+        memory.write(f"{record.id} before", record.previous_spec, view.previous_spec)
     status = record.update_status
     if status is not None:
         view.update_status.state = status.state.value
@@ -107,11 +112,13 @@ def _completed(service: ServiceState) -> int:
     )
 
 
-def iter_services(state: LeaderState, services: Sequence[ServiceState]) -> Iterator[pb.Service]:
+def iter_services(
+    state: LeaderState, services: Collection[ServiceState], memory: ViewMemory | None = None
+) -> Iterator[pb.Service]:
     """Yield views of `services`, by name."""
     lost = running_on_lost_nodes(state)
     for service in sorted(services, key=_by_name):
-        view = service_view(service, lost[service.record.id])
+        view = service_view(service, lost[service.record.id], memory=memory)
         view.published_at.extend(published_at(state, service))
         yield view
 
@@ -314,7 +321,14 @@ def node_name(node: Node) -> str:
     return node.spec.name or node.description.hostname or node.id
 
 
-def node_view(state: LeaderState, node: Node, now: Now, *, connected: bool) -> pb.NodeView:
+def node_view(
+    state: LeaderState,
+    node: Node,
+    now: Now,
+    *,
+    connected: bool,
+    memory: ViewMemory | None = None,
+) -> pb.NodeView:
     """Return a node as users see it.
 
     Args:
@@ -322,6 +336,7 @@ def node_view(state: LeaderState, node: Node, now: Now, *, connected: bool) -> p
         node: which.
         now: for ages.
         connected: whether it has a session with this leader.
+        memory: of messages made before.
     """
     table, row = state.table, state.table.row_of(node.id)
     # What a lost node was last seen to run is counted nowhere: it is replaced elsewhere.
@@ -339,7 +354,7 @@ def node_view(state: LeaderState, node: Node, now: Now, *, connected: bool) -> p
             ("reserved_memory_bytes", table.memory),
         ):
             setattr(view, name, int(amounts.capacity.values[row] - amounts.free.values[row]))
-    write_proto(node, view.node)
+    (memory or ViewMemory()).write(node.id, node, view.node)
     return view
 
 

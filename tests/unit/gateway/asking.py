@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from prometheus_client import CollectorRegistry
 
+from berth.client import ControlClient
 from berth.clock import SystemClock
 from gateway.app import docker_app
 from gateway.config import GatewaySettings
@@ -99,7 +100,9 @@ async def docker_api():
     control.add_node("host-1")
     control.add_node("host-2")
     async with serving(control) as address:
-        gateway = open_gateway(SETTINGS, address, None, registry, SystemClock())
+        # Nobody leads: whoever answers waits for a leader itself, and its word is the last.
+        client = ControlClient([address], repeats_refusals=False)
+        gateway = open_gateway(SETTINGS, client, registry, SystemClock())
         try:
             app = local_door(docker_app(gateway))
             yield DockerApi(app, control, registry, gateway)

@@ -1,7 +1,6 @@
 import pytest
 
 from gateway.config import is_loopback, refusal_of_tcp
-from gateway.connect import own_address
 
 
 @pytest.mark.parametrize(
@@ -35,18 +34,3 @@ def test_the_refusal_names_key_value_and_the_ways_out(socket, has_tls, ways, clo
     for way in ('http_listen = "10.0.0.1:7702"', "set docker_insecure_tcp = true", *ways):
         assert way in words
     assert not [way for way in closed if way in words]
-
-
-@pytest.mark.parametrize(
-    ("listen", "address"),
-    [
-        ("0.0.0.0:0", "127.0.0.1:7001"),
-        (":7701", "127.0.0.1:7001"),
-        ("[::]:7701", "127.0.0.1:7001"),
-        ("10.0.0.1:7701", "10.0.0.1:7001"),
-        ("[fd00::1]:0", "[fd00::1]:7001"),
-        ("unix:/run/x.sock", "unix:/run/x.sock"),
-    ],
-)
-def test_where_a_scheduler_reaches_itself(listen, address):
-    assert own_address(listen, 7001) == address
