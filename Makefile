@@ -77,6 +77,14 @@ alerts-test: setup ## Every alert fired by its real fault on a live cluster (fou
 	$(call stage,alerts)
 	$(PYTEST) tests/e2e/test_alerts.py
 
+.PHONY: pictures
+pictures: setup ## Draw docs/pictures anew from a live cluster (matplotlib goes to a folder of its own)
+	$(call stage,pictures of the dashboards)
+	@mkdir -p .work; [ -x .work/pictures/bin/python ] || $(PY) -m venv .work/pictures
+	@.work/pictures/bin/python -c 'import matplotlib' 2>/dev/null || .work/pictures/bin/pip install --quiet matplotlib==3.11.2
+	BERTH_PANEL_DATA=$$(pwd)/.work/panels.json $(PYTEST) tests/e2e/test_dashboards.py
+	.work/pictures/bin/python deploy/dev/draw_panels.py .work/panels.json docs/pictures
+
 .PHONY: systemd-test
 systemd-test: setup ## The units under a real systemd as PID 1; the first run makes an image (minutes)
 	$(call stage,systemd)

@@ -1,6 +1,7 @@
 """Every panel of every dashboard returns data while services roll out and a node dies."""
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.cluster import NotYetError, TestCluster
 from tests.e2e.asking import QUICK_RESTART, QUICK_UPDATE, create
+from tests.e2e.panel_data import write_panel_data
 from tests.e2e.watching import CLUSTER, watched
 from tests.hosts import ImageFactory, LabError, Prometheus
 
@@ -59,10 +61,28 @@ def test_every_panel_returns_data(
         cluster.wait_until(
             "the lost node is counted", lambda: counted_lost(prometheus, began) >= 1, every_s=1
         )
+        if "BERTH_PANEL_DATA" in os.environ:  # make pictures
+            live_on(cluster, images)
+            target = Path(os.environ["BERTH_PANEL_DATA"])
+            seconds = time.monotonic() - began
+            write_panel_data(prometheus, FOLDER, VARIABLES, seconds, target)
         # A dead Engine's containers stay in sight until it answers again: maybe more than three.
         found = dict.fromkeys(("service", "node", "slot", "cluster"))
         for labels, _ in prometheus.query('up{job="berth-workload", service="web"} == 1'):
             assert found.keys() <= labels.keys()
+
+
+def live_on(cluster: TestCluster, images: ImageFactory) -> None:
+    """Give the pictures something to show: changes of size and more rollouts, for a minute."""
+    cluster.power_on(cluster.agents[-1].name)
+    cluster.wait_node(cluster.agents[-1].name, "ready")
+    for version, replicas in (("1.2", 8), ("1.3", 6), ("1.4", 9)):
+        cluster.berth("service", "scale", "--detach", f"web={replicas}")
+        cluster.wait_running("web", replicas)
+        time.sleep(5)
+        cluster.berth("service", "update", "--detach", f"--image={images.web(version)}", "web")
+        cluster.wait_update("web", "completed")
+        time.sleep(5)
 
 
 def counted_lost(prometheus: Prometheus, began: float) -> float:

@@ -99,14 +99,27 @@ class Prometheus:
         Raises:
             LabError: Prometheus refused the expression; the message says why.
         """
+        return [
+            (labels, [value for _, value in samples])
+            for labels, samples in self.samples(expression, last_s, step_s)
+        ]
+
+    def samples(
+        self, expression: str, last_s: float, step_s: int = 1
+    ) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+        """Do as `query_range`, and return (time, value) of each sample.
+
+        Raises:
+            LabError: Prometheus refused the expression; the message says why.
+        """
         now = time.time()
         span = {"start": f"{now - last_s}", "end": f"{now}", "step": f"{step_s}s"}
         found = self._ask("query_range", expression, span)
         series = [
-            (item["metric"], [float(text) for _, text in item["values"] if text != "NaN"])
+            (item["metric"], [(at, float(text)) for at, text in item["values"] if text != "NaN"])
             for item in found
         ]
-        return [(labels, values) for labels, values in series if values]
+        return [(labels, samples) for labels, samples in series if samples]
 
     def alerts(self) -> list[dict[str, Any]]:
         """Return all alerts that are pending or firing, with their annotations."""
