@@ -206,6 +206,8 @@ class TestCluster:
                 program.start()
         self.wait_leader()
         self.wait_nodes(len(self.agents))
+        for scheduler in self.schedulers:
+            self.wait_until(f"{scheduler.name} takes docker's commands", scheduler.takes_docker)
         self.control.remove_all_services()
         self.wait_until("no task is left", lambda: not self.control.tasks(only_wanted=False))
 

@@ -6,6 +6,7 @@ Invariants: a program keeps its addresses, folders and certificates over every r
 are in the lab's ledger, so none outlives the lab.
 """
 
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -197,6 +198,12 @@ class SchedulerProgram(_Observable):
         self.grpc_address = grpc_address
         self.http_address = http_address
         self.docker_host = f"unix://{docker_socket}"
+        self._docker_socket = docker_socket
+
+    def takes_docker(self) -> bool:
+        """Tell whether its unix socket takes connections; it opens a little after the gRPC port."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self._docker_socket)) == 0
 
 
 class AgentProgram(_Observable):
