@@ -68,7 +68,7 @@ SERVICES = (
     Command("service scale", "service scale web=4", Form.PROGRESS),
     Command("service scale --detach", "service scale --detach web=3 talk=2"),
     Command("service ls scaled", "service ls", Form.TABLE, until=r"(?s)talk .* 2/2 .*web .* 3/3 "),
-    Command("service update", "service update --image @newer --label-add c=d --env-add Y=2 web",
+    Command("service update", "service update --image @newer --label-add c=d --env-add X=2 web",
             Form.PROGRESS),
     Command("service ps updated", "service ps web", Form.TASKS, unless=_UNSETTLED),
     Command("service inspect updated", "service inspect web", Form.JSON),
