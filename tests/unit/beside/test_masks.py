@@ -45,6 +45,7 @@ def test_progress_is_its_end_and_its_words() -> None:
     said = """overall progress: 0 out of 2 tasks
 1/2: preparing
 overall progress: 2 out of 2 tasks
+verify: Detected task failure
 verify: Waiting 1 seconds to verify that tasks are stable...
 verify: Service hyar2mipd31fkpq0123456789 converged
 """
