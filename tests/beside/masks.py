@@ -35,7 +35,9 @@ _MASKS = tuple(
 )
 _SHORT_ID = re.compile(r"^(\s*(?:\\_ )?)[0-9a-z]{12}(?=\s|$)")
 _NODE = re.compile(r"\bhost-\d+\b")
-_STEP = re.compile(r"^(\d+/\d+: |<ID>: |verify: (Waiting|Detected task failure)|overall progress: )")
+_STEP = re.compile(
+    r"^(\d+/\d+: |<ID>: |verify: (Waiting|Detected task failure)|overall progress: )"
+)
 _INDEX = re.compile(r"(Version\.Index = )\d+")
 _WIDE = re.compile(r"\s{2,}")
 
