@@ -68,7 +68,7 @@ BENCHES = (
     ),
     Bench((12,), "growth with nodes and tasks", "bench.growth", "", "--quick"),
 )  # fmt: skip
-"""Rows 10 and 11, with real Engines beside Docker Swarm, are commands of their own."""
+"""Rows 10 and 11, with real Engines beside Docker Swarm, have no command yet."""
 
 
 def main() -> int:

@@ -72,6 +72,7 @@ def sends_before_commit(patch: pytest.MonkeyPatch) -> None:
     async def hasty(self: Any) -> None:
         while True:
             parcel = await self._parcels.get()
+            self._undelivered -= parcel.ends_commit
             for deliver in parcel.deliveries:
                 deliver(self.revision)
 
