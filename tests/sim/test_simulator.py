@@ -152,7 +152,7 @@ def forgets_what_waits(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("plant", "rule", "hint"),
     [
-        pytest.param(no_fence, "nothing is forgotten before that is durable", 4, id="no fence"),
+        pytest.param(no_fence, "no task's state falls", 9, id="no fence"),
         pytest.param(
             sends_before_commit, "nothing is sent before it is durable", 2, id="sends before commit"
         ),
