@@ -8,7 +8,7 @@ within one step of the event loop.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Final
 
@@ -25,7 +25,7 @@ from berth.model.service import ModeKind, ServiceSpec
 from scheduler.control.views import node_name
 from scheduler.core.placement.demand import Demand, compile_demand
 from scheduler.core.placement.explain import explain
-from scheduler.core.placement.place import global_candidates, place
+from scheduler.core.placement.place import global_candidates, place, suits
 from scheduler.core.reconcile_global import plan_global
 from scheduler.core.rollout import active_policy
 from scheduler.core.service_record import ServiceRecord
@@ -66,7 +66,11 @@ def plan_update(state: LeaderState, service: ServiceId, after: ServiceRecord) ->
         lines.append(f"change {len(changes) - _CHANGES_SHOWN_MAX} more things")
     if after.job is not None:
         return [*lines, *_run_lines(now, after)]
-    return [*lines, *_scale_lines(state, now, after), *_replace_lines(state, now, after)]
+    lines += _scale_lines(state, now, after)
+    misplaced = _misplaced_slots(state, now, after)
+    if misplaced:
+        lines += _move_lines(state, after, misplaced)
+    return [*lines, *_replace_lines(state, now, after, misplaced)]
 
 
 def _run_lines(now: ServiceState, after: ServiceRecord) -> list[str]:
@@ -144,15 +148,48 @@ def _scale_lines(state: LeaderState, now: ServiceState, after: ServiceRecord) ->
     return []
 
 
-def _replace_lines(state: LeaderState, now: ServiceState, after: ServiceRecord) -> list[str]:
+def _misplaced_slots(
+    state: LeaderState, now: ServiceState, after: ServiceRecord
+) -> frozenset[SlotKey]:
+    """Return the slots whose tasks must leave nodes that the new placement rules out.
+
+    A rollout has no say in it: these tasks are stopped at once (membership.check_places). Those of
+    a service with a task per node are told as removed.
+    """
+    if after.is_global or after.spec.task.placement == now.record.spec.task.placement:
+        return frozenset()
+    demand = compile_demand(after.id, after.template.task, after.template.endpoint)
+    homes = {
+        slot: {task.node_id for task in tasks if task.is_wanted and task.node_id is not None}
+        for slot, tasks in now.slots.items()
+        if slot not in now.closing
+    }
+    nodes = {node for held in homes.values() for node in held}
+    ruled_out = {node for node in nodes if not suits(state.table, node, demand)}
+    return frozenset(slot for slot, held in homes.items() if held & ruled_out)
+
+
+def _move_lines(state: LeaderState, after: ServiceRecord, slots: frozenset[SlotKey]) -> list[str]:
+    demand = compile_demand(after.id, after.template.task, after.template.endpoint)
+    return [
+        f"stop {_times(len(slots), 'task')} ({_slots_text(slots)}) at once: the new placement "
+        "rules their nodes out",
+        *_placement_lines(state, demand, len(slots)),
+    ]
+
+
+def _replace_lines(
+    state: LeaderState, now: ServiceState, after: ServiceRecord, misplaced: frozenset[SlotKey]
+) -> list[str]:
     slots = [
         slot
         for slot, tasks in now.slots.items()
         if slot not in now.closing
+        and slot not in misplaced
         and any(t.is_wanted and not after.runs_current(t.template_version) for t in tasks)
     ]
     if not slots:
-        return ["replace no task"]
+        return [] if misplaced else ["replace no task"]
     status = after.update_status
     is_rollback = status is not None and status.state.is_rollback
     policy = active_policy(after) if is_rollback else effective_update(after.spec.update)
@@ -175,7 +212,7 @@ def _replace_lines(state: LeaderState, now: ServiceState, after: ServiceRecord) 
     return lines
 
 
-def _slots_text(slots: list[SlotKey]) -> str:
+def _slots_text(slots: Collection[SlotKey]) -> str:
     ordered = sorted(slots, key=lambda slot: (slot, "") if isinstance(slot, int) else (0, slot))
     shown = ", ".join(str(slot) for slot in ordered[:_SLOTS_SHOWN_MAX])
     more = len(ordered) - _SLOTS_SHOWN_MAX
