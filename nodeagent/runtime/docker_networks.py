@@ -66,6 +66,8 @@ class DockerNetworks:
         finally:
             for network in held:
                 self._held[network.engine_id] -= 1
+                if not self._held[network.engine_id]:
+                    del self._held[network.engine_id]  # Bridges come and go for years.
 
     async def join(self, container_id: str, networks: Iterable[JoinedNetwork]) -> None:
         """Connect a container to further bridges; harmless where it is connected already."""

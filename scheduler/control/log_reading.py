@@ -17,6 +17,7 @@ from typing import Final
 from berth.errors import NotFoundError
 from berth.model.ids import NodeId, TaskId
 from berth.model.instant import START, Instant, after
+from berth.model.node import NodeState
 from berth.model.task import FinishedTask, Task, TaskState
 from berth.v1 import control_pb2, dispatcher_pb2, streams_pb2
 from scheduler.control.lookup import TaskRef, find_subject
@@ -253,6 +254,8 @@ class Reading:
                     del self._due[task]
                 self._ask(session, tasks, now, is_history=is_history, is_new=is_new)
                 continue
+            if self._request.follow and self._is_awaited(node):
+                continue  # Under a new leader; it is asked once it has joined, or told as lost.
             if node not in self._reported:
                 self._reported.add(node)
                 self._tell(node, self._why_unreachable(node), is_muted=is_history)
@@ -365,6 +368,10 @@ class Reading:
         why = f" ({node.message})" if node.message else ""
         tasks = _names(self._service, node_id)
         return f"{self._node_words(node_id)} is {node.state.value}{why}: no logs of {tasks}"
+
+    def _is_awaited(self, node_id: NodeId) -> bool:
+        node = self._leader.state.nodes.get(node_id)
+        return node is not None and node.state is NodeState.UNKNOWN
 
     def _node_words(self, node_id: NodeId) -> str:
         node = self._leader.state.nodes.get(node_id)

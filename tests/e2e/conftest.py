@@ -1,20 +1,21 @@
 """One cluster for all end-to-end tests, brought back to new after each of them.
 
 Duty: the fixtures `cluster` (shared: three etcd members, three schedulers, three agents on three
-Engines) and `images`; the state of the cluster in the report of a test that failed.
+Engines), `images` and `cli`; the state of the cluster in the report of a test that failed.
 Not here: programs and hosts (tests.cluster, tests.hosts), what Engines tell (tests.e2e.engines).
 Invariant: a test gets a cluster without services, all of whose programs run and whose nodes are
 ready, active and without labels, whatever the test before did to it.
 """
 
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
 from berth.model.cluster import ClusterSettings
 from berth.v1 import control_pb2 as pb
 from berth.wire.convert import to_proto
-from tests.cluster import TestCluster, running_cluster
+from tests.cluster import DOCKER_CLIS, DockerCli, TestCluster, running_cluster
 from tests.hosts import ImageFactory, Lab
 
 _LEASE_TTL_S = 5  # The default; the promises of the failure model are made for it.
@@ -82,3 +83,10 @@ def heal(cluster: TestCluster) -> None:
     wanted = to_proto(ClusterSettings())
     if cluster.control.cluster().settings != wanted:
         cluster.control.call("UpdateCluster", pb.UpdateClusterRequest(settings=wanted))
+
+
+@pytest.fixture(params=sorted(DOCKER_CLIS))
+def cli(request: pytest.FixtureRequest, cluster: TestCluster, tmp_path: Path) -> DockerCli:
+    """A docker CLI, connected to a scheduler that does not lead."""
+    host = cluster.standbys()[0].docker_host
+    return DockerCli(DOCKER_CLIS[request.param], lambda: host, tmp_path)

@@ -17,13 +17,6 @@ pytestmark = pytest.mark.e2e
 QUICK = ("--update-monitor=1s", "--rollback-monitor=1s", "--restart-delay=200ms")
 
 
-@pytest.fixture(params=sorted(DOCKER_CLIS))
-def cli(request: pytest.FixtureRequest, cluster: TestCluster, tmp_path: Path) -> DockerCli:
-    """A docker CLI, connected to a scheduler that does not lead."""
-    host = cluster.standbys()[0].docker_host
-    return DockerCli(DOCKER_CLIS[request.param], lambda: host, tmp_path)
-
-
 @pytest.fixture
 def newest(cluster: TestCluster, tmp_path: Path) -> DockerCli:
     """One docker CLI, connected to whichever scheduler comes first."""

@@ -14,13 +14,6 @@ from tests.hosts import ImageFactory
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture(params=sorted(DOCKER_CLIS))
-def cli(request: pytest.FixtureRequest, cluster: TestCluster, tmp_path: Path) -> DockerCli:
-    """A docker CLI, connected to a scheduler that does not lead."""
-    host = cluster.standbys()[0].docker_host
-    return DockerCli(DOCKER_CLIS[request.param], lambda: host, tmp_path)
-
-
 @pytest.fixture
 def newest(cluster: TestCluster, tmp_path: Path) -> DockerCli:
     """One docker CLI, connected to whichever scheduler leads when it is called."""

@@ -16,13 +16,6 @@ pytestmark = pytest.mark.e2e
 PORT = 18081
 
 
-@pytest.fixture(params=sorted(DOCKER_CLIS))
-def cli(request: pytest.FixtureRequest, cluster: TestCluster, tmp_path: Path) -> DockerCli:
-    """A docker CLI, connected to a scheduler that does not lead."""
-    host = cluster.standbys()[0].docker_host
-    return DockerCli(DOCKER_CLIS[request.param], lambda: host, tmp_path)
-
-
 def shop(images: ImageFactory) -> dict[str, Any]:
     """Return a compose file: a front that is published, a store beside it, one of a kind a node."""
     soon = {"parallelism": 1, "monitor": "1s", "order": "stop-first", "failure_action": "rollback"}

@@ -2,17 +2,20 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import grpc.aio
 import pytest
 
 from berth.clock import SystemClock
 from berth.errors import InvalidRequestError, NotFoundError, UnavailableError
+from berth.model.node import NodeState
 from berth.model.task import TaskState, TaskStatus
 from berth.v1 import control_pb2 as pb
 from berth.v1 import control_pb2_grpc, streams_pb2, streams_pb2_grpc
 from berth.wire.status import error_from_rpc
 from scheduler.control.log_reading import Funnel
+from scheduler.control.relay import LOOK_PERIOD_S
 from tests.builders import a_spec
 from tests.unit.scheduler.control.harness import DIGEST_A, create, leading, serving
 
@@ -268,6 +271,28 @@ def test_a_reading_ends_with_the_leadership():
         with pytest.raises(grpc.aio.AioRpcError, match="leader changed") as caught:
             await call.read()
         assert isinstance(error_from_rpc(caught.value), UnavailableError)
+        one.cancel()
+
+    scenario_of(scenario, nodes=("n1",), replicas=1)
+
+
+def test_who_follows_hears_nothing_of_nodes_that_a_new_leader_still_awaits():
+    async def scenario(leader, led, agents, by_slot):
+        led.leader.desk.leave(agents["n1"].session)
+        state = led.leader.state
+        awaited = replace(state.nodes["n1"], state=NodeState.UNKNOWN)
+        state.put_node(awaited, accepting=False, why_not="", save=False)
+        call = read(leader, follow=True)
+        told = asyncio.ensure_future(call.read())
+        await asyncio.sleep(2 * LOOK_PERIOD_S)
+        assert not told.done(), "it is not lost"
+        back = Agent(led, leader, "n1")
+        request = await back.next_request()
+        assert list(request.task_ids) == [by_slot[1].id]
+        one = back.open()
+        await one.write(Chunk(request_id=request.request_id, lines=[line(by_slot[1], "a")]))
+        assert [each.data for each in (await told).lines] == [b"a"]
+        call.cancel()
         one.cancel()
 
     scenario_of(scenario, nodes=("n1",), replicas=1)
