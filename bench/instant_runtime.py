@@ -142,6 +142,9 @@ class InstantRuntime:
     async def remove_unused_images(self, older_than_s: float) -> int:
         return 0
 
+    async def remove_unused_networks(self, cluster_id: str) -> int:
+        return 0
+
     async def aclose(self) -> None:
         self._containers.clear()
 

@@ -104,6 +104,12 @@ class Rig:
         with (self.directory / f"{name}.log").open("wb") as log:
             return subprocess.Popen(command, stdout=log, stderr=log)
 
+    def check_alive(self) -> None:
+        """Raise when agents have ended by themselves: what they hold would be awaited for ever."""
+        for agent in self.agents:
+            if agent.poll() is not None:
+                raise RuntimeError(f"agents of process {agent.pid} have ended: see their log")
+
     def logs(self) -> str:
         """Return the ends of all logs, for when a run failed."""
         files = sorted(self.directory.glob("*.log"))

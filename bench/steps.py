@@ -119,6 +119,7 @@ async def measure_dispatch(
         while not curve or curve[-1] < total:
             # Reads wait for commits, and so make the leader commit early: few of them disturb less.
             await asyncio.sleep(0.5 if total >= MANY_TASKS else 0.05)
+            rig.check_alive()
             with contextlib.suppress(grpc.aio.AioRpcError):  # Too busy to answer: ask again.
                 curve.append(await client.running() - base)
     running_s = time.monotonic() - began
