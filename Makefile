@@ -47,7 +47,7 @@ lint: setup ## Stage 1: format, lint, types, package contracts, fresh stubs
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mypy tests/hosts tests/cluster tests/machine tests/demo tests/conftest.py
-	$(VENV)/bin/mypy --package deploy.grafana
+	$(VENV)/bin/mypy --package deploy.grafana --package bench
 	$(VENV)/bin/lint-imports
 	deploy/dev/proto.sh --check
 

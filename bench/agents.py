@@ -14,11 +14,12 @@ from bench.instant_runtime import InstantCalls, InstantRuntime
 from berth.clock import SystemClock
 from berth.entropy import SystemEntropy
 from berth.model.ids import NodeId
+from berth.wire import convert
 from berth.wire.wakeups import WakefulLoop
 from nodeagent.agent import Agent, AgentOptions
 from nodeagent.core.messages import TaskTemplate
+from nodeagent.core.record import JournalRecord
 from nodeagent.core.state import LaneLimits
-from nodeagent.journal import JournalRecord
 from nodeagent.link import decode
 from nodeagent.link.grpc_link import GrpcLink
 
@@ -60,7 +61,7 @@ def share_templates() -> None:
     Real agents sit on machines of their own. Here thousands share a core with the leader, and to
     decode the same template two thousand times would measure that alone.
     """
-    read = decode.from_proto
+    read = convert.from_proto
     known: dict[bytes, TaskTemplate] = {}
 
     def shared(kind: Any, message: Any) -> Any:
@@ -72,7 +73,7 @@ def share_templates() -> None:
             found = known[key] = read(kind, message)
         return found
 
-    decode.from_proto = shared
+    vars(decode)["from_proto"] = shared
 
 
 def main() -> None:

@@ -57,7 +57,7 @@ async def measure(args: argparse.Namespace, made: Rig, found: Measured) -> None:
                     )  # fmt: skip
                 case "loss":
                     part = await measure_loss(made, client, victims)
-                case "take-over":
+                case _:
                     part = await measure_take_over(made, LEASE_TTL_S)
             found.figures |= part.figures
             found.samples |= part.samples

@@ -53,10 +53,12 @@ def serve(port: int, streams: int, tasks: int, pipe: Connection) -> None:
 
     async def main() -> None:
         joined, answered = asyncio.Event(), asyncio.Event()
-        contexts: list[grpc.aio.ServicerContext] = []
+        contexts: list[grpc.aio.ServicerContext[bytes, bytes]] = []
         left = streams
 
-        async def session(_request: object, context: grpc.aio.ServicerContext) -> None:
+        async def session(
+            _request: object, context: grpc.aio.ServicerContext[bytes, bytes]
+        ) -> None:
             nonlocal left
             contexts.append(context)
             if len(contexts) == streams:
@@ -100,9 +102,11 @@ def answer(port: int, streams: int, tasks: int) -> None:
         async def one() -> None:
             options = [("grpc.use_local_subchannel_pool", 1)]
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) as channel:
-                call = channel.stream_stream(METHOD)()
+                call = channel.stream_stream(METHOD, None, None)(None)
                 await call.wait_for_connection()
-                pb.SchedulerMessage.FromString(await call.read())
+                told = await call.read()
+                assert isinstance(told, bytes)
+                pb.SchedulerMessage.FromString(told)
                 await call.write(answer_bytes)
                 await call.read()
 

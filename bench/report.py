@@ -6,7 +6,7 @@
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ class Verdict:
 
 
 def _up(*parts: Any, **more: Any) -> Target:
-    return Target(*parts, is_upper=True, **more)
+    return replace(Target(*parts, **more), is_upper=True)
 
 
 TARGETS = (

@@ -48,7 +48,7 @@ class Client:
         self.stub = control_pb2_grpc.ControlStub(self._channel)
 
     async def aclose(self) -> None:
-        await self._channel.close()
+        await self._channel.close(None)
 
     async def wait_nodes(self, count: int) -> None:
         """Wait until so many nodes are ready, and no longer than five minutes."""
