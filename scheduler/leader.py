@@ -221,6 +221,7 @@ class Leader:
     def _commit_slice(self) -> bool:
         """Commit some of what changed; return whether more is left."""
         state = self.state
+        state.chronicle.seal(self._clock.timestamp())  # Events go with what they tell of.
         unsaved, untold, forgotten = state.take_changes(NODES_PER_SLICE)
         is_last = not state.unsaved.placements
         # The complete set that these sessions wait for rests on every slice, and holds all.

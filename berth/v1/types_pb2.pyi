@@ -798,3 +798,24 @@ class FilePayload(_message.Message):
     data: bytes
     problem: str
     def __init__(self, kind: _Optional[str] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., template_driver: _Optional[str] = ..., data: _Optional[bytes] = ..., problem: _Optional[str] = ...) -> None: ...
+
+class ObjectEvent(_message.Message):
+    __slots__ = ("time_ns", "kind", "action", "id", "attributes")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    TIME_NS_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    time_ns: int
+    kind: str
+    action: str
+    id: str
+    attributes: _containers.ScalarMap[str, str]
+    def __init__(self, time_ns: _Optional[int] = ..., kind: _Optional[str] = ..., action: _Optional[str] = ..., id: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...

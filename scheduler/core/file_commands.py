@@ -16,8 +16,10 @@ from berth.errors import (
     NotFoundError,
     OutOfSequenceError,
 )
+from berth.model.events import CREATE, REMOVE, UPDATE
 from berth.model.files import FileId, FileKey, FileKind, file_keys
 from berth.model.service import ServiceSpec
+from scheduler.core.events import note_file
 from scheduler.core.files import FileRecord, resolve_references
 from scheduler.core.now import Now
 from scheduler.core.service_state import ServiceState
@@ -68,6 +70,7 @@ def create_file(state: LeaderState, record: FileRecord, now: Now) -> FileRecord:
     check_new_file_name(state, record.kind, record.name)
     stamped = replace(record, created_at=now.timestamp, updated_at=now.timestamp)
     state.files.put(stamped)
+    note_file(state.chronicle, CREATE, stamped)
     return stamped
 
 
@@ -89,6 +92,7 @@ def update_file_labels(
         record, labels=dict(labels), version=record.version + 1, updated_at=now.timestamp
     )
     state.files.put(changed)
+    note_file(state.chronicle, UPDATE, changed)
     return changed
 
 
@@ -106,6 +110,7 @@ def remove_file(state: LeaderState, record: FileRecord) -> None:
             f"{'them' if len(users) > 1 else 'it'} first"
         )
     state.files.drop(record)
+    note_file(state.chronicle, REMOVE, record)
 
 
 def users_of(state: LeaderState, key: FileKey) -> list[str]:

@@ -17,8 +17,10 @@ from berth.errors import (
     NotFoundError,
     PermissionDeniedError,
 )
+from berth.model.events import CREATE, REMOVE
 from berth.model.network import INGRESS, PREDEFINED, Network, NetworkSpec
 from berth.model.service import NetworkAttachment, ServiceSpec
+from scheduler.core.events import note_network
 from scheduler.core.now import Now
 from scheduler.core.state import LeaderState
 
@@ -52,6 +54,7 @@ def create_network(state: LeaderState, spec: NetworkSpec, now: Now) -> Network:
         raise AlreadyExistsError(f"network with name {spec.name} already exists")
     network = Network(spec, now.timestamp)
     state.networks[spec.name] = network
+    note_network(state.chronicle, CREATE, network)
     state.unsaved.networks[spec.name] = None
     return network
 
@@ -74,6 +77,7 @@ def remove_network(state: LeaderState, name: str) -> Network:
             "remove them first, or take it from them"
         )
     del state.networks[network.spec.name]
+    note_network(state.chronicle, REMOVE, network)
     state.unsaved.networks[network.spec.name] = None
     return network
 

@@ -1,8 +1,9 @@
 """The leader's whole memory, and the only functions that change it.
 
 Duty: hold services, tasks and nodes with their indexes, and keep four things in step with every
-change: the placement table (what is occupied), the documents that must be written again
-(`unsaved`), what agents must be told (`untold`), and which slots must be looked at again (`dirty`).
+change: the placement table (what is occupied), what must leave (`outgoing`: documents to write,
+words to agents), what listeners are told (`chronicle`), and which slots must be looked at again
+(`dirty`).
 Not here: deciding anything (reconcile, rollout, liveness), I/O (scheduler.leader).
 
 Sized for a million tasks: everything is indexed and changed in place; a plan sees one slot or one
@@ -21,10 +22,11 @@ from berth.model.network import Network
 from berth.model.node import Node
 from berth.model.task import FinishedTask, Task, TaskState, TaskStatus
 from scheduler.core.cluster_record import ClusterRecord
-from scheduler.core.files import FileShelf
+from scheduler.core.events import note_node, note_service
 from scheduler.core.history import entries_to_keep, finished_from, trim
 from scheduler.core.liveness import NodeLiveness
 from scheduler.core.now import Now
+from scheduler.core.outgoing import Outgoing
 from scheduler.core.placement.table import NodeTable
 from scheduler.core.service_record import ServiceRecord, prune_templates
 from scheduler.core.service_state import (
@@ -34,17 +36,16 @@ from scheduler.core.service_state import (
     history_shard,
     slot_of,
 )
-from scheduler.core.unsaved import Unsaved
 
 
-class LeaderState:
+class LeaderState(Outgoing):
     """See the module. Readers may look at every attribute; only methods here change them."""
 
     def __init__(self, cluster: ClusterRecord) -> None:
+        super().__init__()
         self.cluster = cluster
         self.services: dict[ServiceId, ServiceState] = {}
         self.names: dict[str, ServiceId] = {}
-        self.files = FileShelf()
         self.networks: dict[str, Network] = {}  # By name.
         self.tasks: dict[TaskId, Task] = {}
         self.nodes: dict[NodeId, Node] = {}
@@ -56,25 +57,19 @@ class LeaderState:
         """The services that have a task per node: a change of any node concerns them."""
         self.table = NodeTable()
         self.dirty: dict[ServiceId, None] = {}
-        self.unsaved = Unsaved()
-        self.untold: dict[NodeId, dict[TaskId, Task]] = {}
-        self.forgotten: dict[NodeId, list[TaskId]] = {}
-        self.purged: dict[NodeId, list[TaskId]] = {}
-        """Ended tasks that left the history with their slot: their containers serve nobody."""
         self.waiting_services: dict[ServiceId, None] = {}
         self.newly_waiting: dict[ServiceId, None] = {}
         self.relief_tried = -1
         """The table's `relief` when everything that waits was last tried."""
         self.flapping: dict[NodeId, Instant] = {}
         """Until when nodes that were lost too often lately get no new tasks."""
-        self.lagging: dict[NodeId, Instant] = {}
-        """Since when the documents of nodes lag behind what their agents said, oldest first."""
 
     # -- services ---------------------------------------------------------------------------------
 
     def put_service(self, record: ServiceRecord) -> ServiceState:
         """Add a service, or replace its record; all of its slots are looked at again."""
         service = self.services.get(record.id)
+        note_service(self.chronicle, None if service is None else service.record, record)
         if service is None:
             service = self.services[record.id] = ServiceState(record)
             service.is_fresh = False
@@ -94,7 +89,9 @@ class LeaderState:
 
     def amend_service(self, record: ServiceRecord) -> None:
         """Replace a record whose tasks are unaffected (rollout progress, floor, templates)."""
-        self.services[record.id].record = record
+        service = self.services[record.id]
+        note_service(self.chronicle, service.record, record)
+        service.record = record
         self.unsaved.services[record.id] = None
 
     def drop_service(self, service: ServiceState) -> None:
@@ -129,6 +126,7 @@ class LeaderState:
             self.unsaved.history[service.record.id, history_shard(slot)] = None
             self._raise_floor(service, finished[-1].attempt)
             for entry in finished:
+                self.chronicle.note_gone(service, entry, entry.state)
                 if entry.node_id is not None:
                     self.purged.setdefault(entry.node_id, []).append(entry.id)
         service.slots.pop(slot, None)
@@ -169,6 +167,7 @@ class LeaderState:
             observed_at=now.timestamp,
         )
         self.load_task(service, task)
+        self.chronicle.changes.append((service, task, None, None, task.observed, desired, None))
         service.waiting[task.id] = task
         self.waiting_services[service.record.id] = None
         self.newly_waiting[service.record.id] = None
@@ -210,7 +209,9 @@ class LeaderState:
         service.waiting.pop(task.id, None)
         task.node_id = node
         task.reason = ""
-        task.observed = TaskState.ASSIGNED
+        wish, to = task.desired, TaskState.ASSIGNED
+        self.chronicle.changes.append((service, task, task.observed, wish, to, wish, None))
+        task.observed = to
         task.observed_since = now.instant
         task.observed_at = now.timestamp
         if demand.generic:
@@ -224,7 +225,7 @@ class LeaderState:
         if desired <= task.desired:
             return
         service = self.services[task.service_id]
-        was_wanted = task.is_wanted
+        was_wanted, before = task.is_wanted, task.desired
         service.running -= counts_as_running(task)
         task.desired = desired
         service.running += counts_as_running(task)
@@ -237,6 +238,8 @@ class LeaderState:
                 return
             if was_wanted and task.is_alive:
                 self.table.uncount(task.node_id, service.demand(task.template_version))
+        state = task.observed
+        self.chronicle.changes.append((service, task, state, before, state, desired, None))
         self._tell(task)
         self.mark_slot(task.service_id, slot_of(task))
         self.tell_story(service, task, now, f"{desired.name.lower()} wanted: {reason or 'planned'}")
@@ -252,7 +255,8 @@ class LeaderState:
             return False
         since = after(now.instant, -status.state_age_s)
         self._end_observed(task, status.state, since)
-        service = self.services[task.service_id]
+        service, wish = self.services[task.service_id], task.desired
+        self.chronicle.changes.append((service, task, before, wish, status.state, wish, status))
         service.running -= counts_as_running(task)
         task.observed = status.state
         service.running += counts_as_running(task)
@@ -297,13 +301,15 @@ class LeaderState:
             if template is not None
         )
         run_version = service.record.job.run_version if service.record.job is not None else 0
-        service.history[slot] = trim(kept, keep, run_version)
+        service.history[slot] = left = trim(kept, keep, run_version)
+        self.chronicle.note_trimmed(service, kept, left)
         self.unsaved.history[service.record.id, history_shard(slot)] = None
         return finished
 
     def drop_task(self, task: Task) -> None:
         """Forget a task without a trace: it was never placed, or its slot is closed."""
         service = self.services[task.service_id]
+        self.chronicle.note_gone(service, task, task.observed)
         if task.node_id is not None:
             self._raise_floor(service, task.attempt)
             if task.is_alive:
@@ -354,6 +360,7 @@ class LeaderState:
 
     def put_node(self, node: Node, *, accepting: bool, why_not: str, save: bool = True) -> None:
         """Add a node or replace what is known of it; the placement table follows."""
+        note_node(self.chronicle, self.nodes.get(node.id), node)
         self.nodes[node.id] = node
         self.node_tasks.setdefault(node.id, {})
         self.table.put_node(node, accepting=accepting, why_not=why_not)
@@ -363,7 +370,7 @@ class LeaderState:
     def drop_node(self, node: NodeId) -> None:
         """Forget a node that has no tasks left."""
         assert not self.node_tasks.get(node), f"node {node} still has tasks"
-        del self.nodes[node]
+        note_node(self.chronicle, self.nodes.pop(node), None)
         self.liveness.pop(node, None)
         self.flapping.pop(node, None)
         self.node_tasks.pop(node, None)
@@ -372,29 +379,3 @@ class LeaderState:
         self.forgotten.pop(node, None)
         self.unsaved.nodes[node] = None
         self.unsaved.placements[node] = None
-
-    # -- what leaves ------------------------------------------------------------------------------
-
-    def take_purged(self) -> dict[NodeId, list[TaskId]]:
-        """Hand over which ended tasks' containers may go, and begin anew."""
-        purged, self.purged = self.purged, {}
-        return purged
-
-    def take_changes(
-        self, nodes_max: int | None = None
-    ) -> tuple[Unsaved, dict[NodeId, dict[TaskId, Task]], dict[NodeId, list[TaskId]]]:
-        """Hand over what must be written and told, but of so many nodes only; begin anew.
-
-        What is taken can be committed by itself: all that placements may rest on is in it.
-        """
-        unsaved, self.unsaved = self.unsaved, Unsaved()
-        unsaved.files = self.files.take_unsaved()
-        for node in unsaved.placements:
-            self.lagging.pop(node, None)
-        untold, self.untold = self.untold, {}
-        forgotten, self.forgotten = self.forgotten, {}
-        left = unsaved.split_off(nodes_max)
-        self.unsaved.placements = left
-        self.untold = {node: untold.pop(node) for node in left if node in untold}
-        self.forgotten = {node: forgotten.pop(node) for node in left if node in forgotten}
-        return unsaved, untold, forgotten

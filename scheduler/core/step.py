@@ -99,6 +99,7 @@ def take_turn(state: LeaderState, timers: Timers, now: Now) -> TurnReport:
         if service is not None:
             budget -= 1 + supervise(state, service, now, partial(_wake, timers, service_id), budget)
     placed = schedule(state, now, SLOTS_PER_TURN)
+    state.chronicle.seal(now.timestamp)
     return TurnReport(lost, placed, bool(state.dirty or state.newly_waiting))
 
 

@@ -7,6 +7,7 @@ Duty: one set a kind of document. Not here: what makes a document differ (state)
 from dataclasses import dataclass, field, fields
 from itertools import islice
 
+from berth.model.events import ObjectEvent
 from berth.model.files import FileKey
 from berth.model.ids import NodeId, ServiceId
 
@@ -22,6 +23,8 @@ class Unsaved:
     networks: dict[str, None] = field(default_factory=dict)
     cluster: bool = False
     files: dict[FileKey, None] = field(default_factory=dict)
+    events: dict[int, tuple[ObjectEvent, ...]] = field(default_factory=dict)
+    """By the time of their first: what to keep of the chronicle; nothing = keep it no more."""
 
     def __bool__(self) -> bool:
         return any(getattr(self, kind.name) for kind in fields(self))

@@ -12,6 +12,7 @@ NODES = "nodes/"
 PLACEMENTS = "placements/"
 HISTORY = "history/"
 NETWORKS = "networks/"
+EVENTS = "events/"
 FILES: Final[Mapping[FileKind, str]] = {
     FileKind.CONFIG: "configs/",
     FileKind.SECRET: "secrets/",
@@ -42,6 +43,11 @@ def file_key(file: FileKey) -> str:
     """Return the key of a config or secret; its payload is sealed for this very place."""
     kind, file_id = file
     return f"{FILES[kind]}{file_id}"
+
+
+def events_key(first_ns: int) -> str:
+    """Return the key of a document of events; keys sort as the times of their first events."""
+    return f"{EVENTS}{first_ns:020}"
 
 
 def network_key(network: NetworkId) -> str:

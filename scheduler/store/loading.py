@@ -18,6 +18,7 @@ from scheduler.core.now import Now
 from scheduler.core.service_state import ServiceState, slot_of
 from scheduler.core.state import LeaderState
 from scheduler.store import keys
+from scheduler.store.event_records import decode_events
 from scheduler.store.file_records import decode_file
 from scheduler.store.records import (
     decode_cluster,
@@ -68,6 +69,8 @@ def load_state(entries: Mapping[str, bytes], cluster: ClusterRecord, now: Now) -
         _order_slots(service)
     for node in state.nodes:
         check_places(state, node)
+    told = [decode_events(value) for _, value in _under(entries, keys.EVENTS)]
+    state.chronicle.load(told, now.timestamp)
     return state
 
 

@@ -27,6 +27,7 @@ from scheduler.core.service_state import ServiceState, history_shard
 from scheduler.core.state import LeaderState
 from scheduler.core.unsaved import Unsaved
 from scheduler.store import keys
+from scheduler.store.event_records import encode_events
 from scheduler.store.file_records import encode_file
 from scheduler.store.port import Change, Delete, Put
 from scheduler.store.recordpb import records_pb2 as pb
@@ -53,6 +54,10 @@ def encode_changes(state: LeaderState, unsaved: Unsaved) -> list[Change]:
         service = state.services.get(service_id)
         key = keys.service_key(service_id)
         changes.append(Delete(key) if service is None else Put(key, encode_service(service.record)))
+    # Right after what they tell of: a transaction holds both, or the events are in a later one.
+    for first_ns, events in unsaved.events.items():
+        key = keys.events_key(first_ns)
+        changes.append(Put(key, encode_events(events)) if events else Delete(key))
     for service_id, shard in unsaved.history:
         service = state.services.get(service_id)
         key = keys.history_key(service_id, shard)

@@ -230,3 +230,11 @@ class NetworkRecord(_message.Message):
     schema: int
     network: _types_pb2.Network
     def __init__(self, schema: _Optional[int] = ..., network: _Optional[_Union[_types_pb2.Network, _Mapping]] = ...) -> None: ...
+
+class EventsRecord(_message.Message):
+    __slots__ = ("schema", "events")
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    schema: int
+    events: _containers.RepeatedCompositeFieldContainer[_types_pb2.ObjectEvent]
+    def __init__(self, schema: _Optional[int] = ..., events: _Optional[_Iterable[_Union[_types_pb2.ObjectEvent, _Mapping]]] = ...) -> None: ...

@@ -1,0 +1,211 @@
+"""What happened in the cluster, in order: for users who listen, and for those who come back.
+
+Duty: take note of changes as they are applied, give each a time that no other has, and keep the
+newest: those of objects also in the store, those of tasks in memory alone.
+Not here: which changes are events (events, state), when they may be told, and as what
+(scheduler.control.event_reading), their stored form (scheduler.store.event_records).
+
+A change of a task is a tuple of references, which whoever tells it renders; to note one must cost
+next to nothing, since every state of a million tasks passes here, and mostly nobody listens.
+
+Invariants (tests/unit/scheduler/core/test_chronicle.py): times only rise, under one leader after
+the other too, whatever their clocks show; what is not kept any more lies before `objects_from_ns`
+or `tasks_from_ns`.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from heapq import merge
+from typing import Final
+
+from berth.model.events import ObjectEvent
+from berth.model.instant import Timestamp
+from berth.model.task import FinishedTask, Task, TaskState, TaskStatus
+from scheduler.core.service_state import ServiceState
+
+OBJECTS_MAX: Final = 32_768
+TASKS_MAX: Final = 131_072
+"""Changes of tasks that are kept: some dozen megabytes at most."""
+STORED_MAX: Final = 2_048
+_PER_DOCUMENT: Final = 256
+_NS_PER_S: Final = 1_000_000_000
+
+TaskChange = tuple[
+    ServiceState,
+    Task | FinishedTask,
+    TaskState | None,
+    TaskState | None,
+    TaskState | None,
+    TaskState | None,
+    TaskStatus | None,
+]
+"""Service, task; observed and desired state before (None: it is new); both after (None: it is not
+listed any more); what an agent said, if it was one."""
+
+Happening = tuple[int, ObjectEvent | TaskChange]
+"""A change and its time in nanoseconds since 1970."""
+
+
+@dataclass(slots=True)
+class Chronicle:
+    """See the module. `changes` is where the state appends; all else goes through the methods."""
+
+    changes: list[TaskChange] = field(default_factory=list)
+    """Changes of tasks that have no time yet, oldest first."""
+    last_ns: int = 0
+    """The time of the newest event."""
+    objects_from_ns: int = 0
+    """All that happened to objects from here on is kept."""
+    tasks_from_ns: int = 0
+    """All that happened to tasks from here on is kept."""
+    node_states: dict[str, str] = field(default_factory=dict)
+    """What earlier leaders told last of nodes, where that was not "ready"."""
+    _noted: list[tuple[int, str, str, str, Mapping[str, str]]] = field(default_factory=list)
+    _objects: deque[ObjectEvent] = field(default_factory=deque)
+    _tasks: deque[tuple[int, Sequence[TaskChange]]] = field(default_factory=deque)
+    _tasks_kept: int = 0
+    _unsaved: list[ObjectEvent] = field(default_factory=list)
+    _documents: deque[tuple[int, int]] = field(default_factory=deque)
+    _stored: int = 0
+
+    # -- taking note
+
+    def note(self, kind: str, action: str, subject: str, attributes: Mapping[str, str]) -> None:
+        """Note what happened to an object."""
+        self._noted.append((len(self.changes), kind, action, subject, attributes))
+
+    def note_gone(self, service: ServiceState, task: Task | FinishedTask, state: TaskState) -> None:
+        """Note that a task is not listed any more."""
+        self.changes.append((service, task, state, task.desired, None, None, None))
+
+    def note_trimmed(
+        self, service: ServiceState, before: Sequence[FinishedTask], after: Sequence[FinishedTask]
+    ) -> None:
+        """Note which tasks left a slot's history."""
+        if len(after) < len(before):
+            left = {entry.attempt for entry in after}
+            for entry in before:
+                if entry.attempt not in left:
+                    self.note_gone(service, entry, entry.state)
+
+    def seal(self, now: Timestamp) -> None:
+        """Give all that was noted its time: now, or just after what came before."""
+        if not (self.changes or self._noted):
+            return
+        next_ns = max(int(now * _NS_PER_S), self.last_ns + 1)
+        changes, self.changes = self.changes, []
+        noted, self._noted = self._noted, []
+        done = 0
+        for place, kind, action, subject, attributes in noted:
+            next_ns = self._keep_tasks(next_ns, changes[done:place])
+            done = place
+            event = ObjectEvent(next_ns, kind, action, subject, attributes)
+            self._objects.append(event)
+            self._unsaved.append(event)
+            next_ns += 1
+        self.last_ns = self._keep_tasks(next_ns, changes[done:] if done else changes) - 1
+        self._trim()
+
+    def _keep_tasks(self, first_ns: int, changes: Sequence[TaskChange]) -> int:
+        if changes:
+            self._tasks.append((first_ns, changes))
+            self._tasks_kept += len(changes)
+        return first_ns + len(changes)
+
+    def _trim(self) -> None:
+        while len(self._objects) > OBJECTS_MAX:
+            self.objects_from_ns = self._objects.popleft().time_ns + 1
+        while len(self._tasks) > 1 and self._tasks_kept - len(self._tasks[0][1]) >= TASKS_MAX:
+            first_ns, changes = self._tasks.popleft()
+            self._tasks_kept -= len(changes)
+            self.tasks_from_ns = first_ns + len(changes)
+
+    # -- telling
+
+    def read(self, after_ns: int, to_ns: int, *, with_tasks: bool) -> Iterator[Happening]:
+        """Return what is kept of the time between, without the first and with the last.
+
+        What is returned stays whole however long its reader takes.
+        """
+        objects = [
+            (event.time_ns, event)
+            for event in _newest(self._objects, after_ns)
+            if after_ns < event.time_ns <= to_ns
+        ]
+        if not with_tasks:
+            return iter(objects)
+        return merge(objects, self._read_tasks(after_ns, to_ns), key=_time_of)
+
+    def _read_tasks(self, after_ns: int, to_ns: int) -> Iterator[Happening]:
+        batches = []
+        for first_ns, changes in reversed(self._tasks):
+            if first_ns + len(changes) <= after_ns + 1:
+                break
+            batches.append((first_ns, changes))
+        return (
+            (at_ns, change)
+            for first_ns, changes in reversed(batches)
+            for at_ns, change in enumerate(changes, first_ns)
+            if after_ns < at_ns <= to_ns
+        )
+
+    # -- the store
+
+    def take_unsaved(self) -> dict[int, tuple[ObjectEvent, ...]]:
+        """Hand over what is to be written of the events of objects: by the time of their first.
+
+        Nothing is what is kept no longer.
+        """
+        if not self._unsaved:
+            return {}
+        events, self._unsaved = self._unsaved[-STORED_MAX:], []
+        written: dict[int, tuple[ObjectEvent, ...]] = {}
+        for begin in range(0, len(events), _PER_DOCUMENT):
+            document = tuple(events[begin : begin + _PER_DOCUMENT])
+            written[document[0].time_ns] = document
+            self._documents.append((document[0].time_ns, len(document)))
+            self._stored += len(document)
+        while self._stored - self._documents[0][1] >= STORED_MAX:
+            first_ns, count = self._documents.popleft()
+            self._stored -= count
+            written[first_ns] = ()
+        return written
+
+    def load(self, documents: Sequence[Sequence[ObjectEvent]], now: Timestamp) -> None:
+        """Begin a leadership: take over what earlier leaders wrote, and forget what loading noted.
+
+        Args:
+            documents: of the store, oldest first, none of them empty.
+            now: of what happened to tasks before, nothing is known.
+        """
+        self.changes.clear()
+        self._noted.clear()
+        for events in documents:
+            self._objects.extend(events)
+            self._documents.append((events[0].time_ns, len(events)))
+            self._stored += len(events)
+            for event in events:
+                if event.kind == "node" and "state.new" in event.attributes:
+                    self.node_states[event.id] = event.attributes["state.new"]
+        self.node_states = {key: told for key, told in self.node_states.items() if told != "ready"}
+        if self._objects:
+            self.last_ns = self._objects[-1].time_ns
+        if self._stored >= STORED_MAX:
+            self.objects_from_ns = self._objects[0].time_ns
+        self.last_ns = max(int(now * _NS_PER_S), self.last_ns)
+        self.tasks_from_ns = self.last_ns + 1
+
+
+def _newest(events: deque[ObjectEvent], after_ns: int) -> list[ObjectEvent]:
+    found = []
+    for event in reversed(events):
+        if event.time_ns <= after_ns:
+            break
+        found.append(event)
+    found.reverse()
+    return found
+
+
+def _time_of(happening: Happening) -> int:
+    return happening[0]

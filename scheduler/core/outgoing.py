@@ -1,0 +1,52 @@
+"""What of the leader's memory has yet to leave: documents to the store, words to agents.
+
+Duty: keep it together and hand it over, whole or of some nodes only. Not here: what puts it there
+(state, which is built on this), sending it (scheduler.leader).
+"""
+
+from berth.model.ids import NodeId, TaskId
+from berth.model.instant import Instant
+from berth.model.task import Task
+from scheduler.core.chronicle import Chronicle
+from scheduler.core.files import FileShelf
+from scheduler.core.unsaved import Unsaved
+
+
+class Outgoing:
+    """The part of `LeaderState` that is handed over; see the module."""
+
+    def __init__(self) -> None:
+        self.files = FileShelf()
+        self.chronicle = Chronicle()
+        self.unsaved = Unsaved()
+        self.untold: dict[NodeId, dict[TaskId, Task]] = {}
+        self.forgotten: dict[NodeId, list[TaskId]] = {}
+        self.purged: dict[NodeId, list[TaskId]] = {}
+        """Ended tasks that left the history with their slot: their containers serve nobody."""
+        self.lagging: dict[NodeId, Instant] = {}
+        """Since when the documents of nodes lag behind what their agents said, oldest first."""
+
+    def take_purged(self) -> dict[NodeId, list[TaskId]]:
+        """Hand over which ended tasks' containers may go, and begin anew."""
+        purged, self.purged = self.purged, {}
+        return purged
+
+    def take_changes(
+        self, nodes_max: int | None = None
+    ) -> tuple[Unsaved, dict[NodeId, dict[TaskId, Task]], dict[NodeId, list[TaskId]]]:
+        """Hand over what must be written and told, but of so many nodes only; begin anew.
+
+        What is taken can be committed by itself: all that placements may rest on is in it.
+        """
+        unsaved, self.unsaved = self.unsaved, Unsaved()
+        unsaved.files = self.files.take_unsaved()
+        unsaved.events = self.chronicle.take_unsaved()
+        for node in unsaved.placements:
+            self.lagging.pop(node, None)
+        untold, self.untold = self.untold, {}
+        forgotten, self.forgotten = self.forgotten, {}
+        left = unsaved.split_off(nodes_max)
+        self.unsaved.placements = left
+        self.untold = {node: untold.pop(node) for node in left if node in untold}
+        self.forgotten = {node: forgotten.pop(node) for node in left if node in forgotten}
+        return unsaved, untold, forgotten
