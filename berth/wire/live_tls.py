@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import grpc
 
-from berth.wire.tls import TlsSettings
+from berth.wire.tls import TlsContent, TlsSettings
 
 
 class LiveTls:
@@ -34,9 +34,25 @@ class LiveTls:
         self._told: list[Callable[[TlsSettings], object]] = []
 
     def server_credentials(self) -> grpc.ServerCredentials:
-        """Return credentials that show each new peer the certificate in use by then."""
+        """Return credentials that show each new peer the certificate in use by then.
+
+        gRPC asks at every handshake, from several threads, and puts in use what it is told without
+        regard to handshakes that just take what was in use before: told at each of them, it crashes
+        the process (grpcio 1.85; tests/contract/test_tls_storm.py). It is told of an exchange once.
+        """
+        shown = self._content
+
+        def news() -> grpc.ServerCertificateConfiguration | None:
+            nonlocal shown
+            if shown is self._content:
+                return None
+            shown = self._content
+            return _for_server(shown)
+
         return grpc.dynamic_ssl_server_credentials(
-            self._for_server(), self._for_server, require_client_authentication=True
+            _for_server(shown),
+            news,  # type: ignore[arg-type]  # None means "as before"; the stubs do not know it.
+            require_client_authentication=True,
         )
 
     def channel_credentials(self) -> grpc.ChannelCredentials:
@@ -69,6 +85,6 @@ class LiveTls:
 
         return exchange
 
-    def _for_server(self) -> grpc.ServerCertificateConfiguration:
-        found = self._content
-        return grpc.ssl_server_certificate_configuration([(found.key, found.cert)], found.ca)
+
+def _for_server(content: TlsContent) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(content.key, content.cert)], content.ca)
