@@ -147,6 +147,10 @@ class Supervisor:
         """Call `on_reload` on SIGHUP from now on."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, on_reload)
 
+    def call_on(self, number: signal.Signals, action: Callable[[], object]) -> None:
+        """Call `action` at each signal of this number from now on."""
+        asyncio.get_running_loop().add_signal_handler(number, action)
+
     def _note_signal(self, number: signal.Signals) -> None:
         if self.is_stopping:
             # The first asked nicely. Restore the default, so that this one certainly works.

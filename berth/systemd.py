@@ -14,6 +14,8 @@ from berth.model.instant import after
 _PINGS_PER_WATCHDOG: Final = 3
 _MICROSECONDS: Final = 1_000_000
 READY_WITHIN_S: Final = 20.0
+STOP_EXTENSION_S: Final = 15.0
+"""How long the manager then waits at most for a process whose loop hangs."""
 _LOOK_EVERY_S: Final = 0.1
 _STATUS_EVERY_S: Final = 2.0
 
@@ -58,6 +60,12 @@ class Notifier:
     def stopping(self, status: str = "") -> None:
         """Say that an orderly stop has begun."""
         self._send("STOPPING=1", status)
+
+    async def ask_for_time(self, clock: Clock) -> None:
+        """Have the manager wait for our stop for as long as this runs and the loop turns."""
+        while True:
+            self._send(f"EXTEND_TIMEOUT_USEC={STOP_EXTENSION_S * _MICROSECONDS:.0f}")
+            await clock.sleep(STOP_EXTENSION_S / _PINGS_PER_WATCHDOG)
 
     def status(self, text: str) -> None:
         """Show `text` in ``systemctl status``."""

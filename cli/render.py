@@ -225,13 +225,15 @@ def nodes_table(nodes: Sequence[NodeView], *, is_full: bool = False) -> Table:
     def row(view: NodeView) -> list[str | Cell]:
         node = view.node
         resources = node.description.resources
+        is_leaving = node.is_departing and node.state is NodeState.READY
+        state = "departing" if is_leaving else node.state.value
         availability = node.spec.availability
         style = "" if availability is Availability.ACTIVE else "yellow"
         memory = f"{memory_text(view.reserved_memory_bytes)}/{memory_text(resources.memory_bytes)}"
         return [
             short(node.id, is_full=is_full),
             view.name,
-            Cell(node.state.value.capitalize(), _NODE_STYLES[node.state]),
+            Cell(state.capitalize(), _NODE_STYLES[node.state]),
             Cell(availability.value.capitalize(), style),
             str(view.tasks_running),
             f"{cpus_text(view.reserved_nano_cpus)}/{cpus_text(resources.nano_cpus)}",

@@ -51,7 +51,7 @@ read_arguments() {
 systemd_runs() { [ -d /run/systemd/system ]; }
 
 install_program() {
-    local release scratch
+    local release scratch script
     "$python" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' ||
         die "$python is not Python 3.11 or later with venv: install python3-venv, or name one (--python)"
     release=$prefix/releases/$(date -u +%Y%m%dT%H%M%S)
@@ -77,7 +77,9 @@ install_program() {
     mkdir -p "$prefix/share.new/doc" /usr/local/bin
     cp -r "$source"/docs/*.md "$prefix/share.new/doc"
     cp -r "$source"/deploy/{config,prometheus,grafana} "$prefix/share.new"
-    install -D -m 0755 "$source/deploy/systemd/renew-credentials" "$prefix/share.new/systemd/renew-credentials"
+    for script in renew-credentials leave-cluster; do
+        install -D -m 0755 "$source/deploy/systemd/$script" "$prefix/share.new/systemd/$script"
+    done
     rm -rf "$prefix/share"
     mv "$prefix/share.new" "$prefix/share"
     ln -sfn "$release/bin" "$prefix/bin.new"

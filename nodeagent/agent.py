@@ -75,7 +75,6 @@ HEARD_REFRESH_S = 5.0
 DESCRIBE_PERIOD_S = 30.0
 _FAILURES = (TaskState.FAILED, TaskState.REJECTED)
 _TICK_S_MIN = 0.01
-_CREATE_ACTIONS = ("create",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +166,10 @@ class Agent:
         await self._session.leave(reason)
         await self._save()
 
+    async def tell_departing(self) -> None:
+        """Tell the leader that this machine is being shut down."""
+        await self._session.tell(pb.AgentMessage(departing=pb.Departing()))
+
     def configure_schedulers(self, addresses: Sequence[str]) -> None:
         """Look for the leader at these addresses from now on; a session that lasts goes on."""
         self._session.book.configure(addresses)
@@ -238,6 +241,7 @@ class Agent:
             highest_epoch=self.state.epoch,
             cluster_id=self.state.cluster_id,
             boot_id=self._boot_id,
+            departing=self.state.departure is not None,
         )
         write_proto(self._description, hello.description)
         for status in self.state.all_statuses(self._clock.instant()):
@@ -268,7 +272,7 @@ class Agent:
         """Take in a message; a new epoch is on disk before anything else of it is obeyed."""
         epoch = self.state.epoch
         self.feed(event)
-        dropped = self._take_dropped()
+        dropped, self._dropped = self._dropped, None
         if dropped is not None:
             self._refusal = dropped.message
         elif isinstance(event.said, Welcomed):
@@ -276,10 +280,6 @@ class Agent:
             self._observer.session_opened(event.epoch)
         if self.state.epoch != epoch:
             await self._save()
-        return dropped
-
-    def _take_dropped(self) -> DropSession | None:
-        dropped, self._dropped = self._dropped, None
         return dropped
 
     def lose_link(self) -> None:
@@ -325,7 +325,7 @@ class Agent:
                 log.info("runtime_events_begin", why=event.reason)
                 self._is_engine_up = True
                 self.feed(EventsMissed(event.reason))
-            elif event.action not in _CREATE_ACTIONS:  # That one is always our own doing.
+            elif event.action != "create":  # That one is always our own doing.
                 self.feed(ContainerStirred(event.task_id))
 
     async def _tick(self) -> None:
@@ -351,7 +351,8 @@ class Agent:
             self._is_engine_up = True
             if is_changed:
                 log.info("node_facts_changed")
-                await self._session.tell_description(to_proto(self._description))
+                news = pb.AgentMessage(description=to_proto(self._description))
+                await self._session.tell(news)
 
     async def _describe(self) -> bool:
         """Read this machine's facts; return whether they changed."""
@@ -360,9 +361,8 @@ class Agent:
             agent_version=self._options.agent_version,
             agent_labels=dict(self._options.agent_labels),
         )
-        is_changed = found != self._description
-        self._description = found
-        return is_changed
+        before, self._description = self._description, found
+        return found != before
 
     async def _keep_journal(self) -> None:
         while True:

@@ -69,6 +69,8 @@ class AgentSettings:
     state_dir: Path = Path("/var/lib/berth-agent")
     files_dir: Path = Path("/run/berth-files")
     """In memory (tmpfs): configs and secrets of tasks are kept there, and nowhere else."""
+    drain_on_shutdown_s: float = 60.0
+    """How long a machine that is being shut down waits for its tasks to move; 0 = not at all."""
     advertise: str = ""
     http_listen: str = ":7703"
     cpus: str = ""
@@ -93,6 +95,9 @@ class AgentSettings:
             for name in ("pulls", "prepares", "starts", "stops", "engine_calls")
             if (value := getattr(self.parallel, name)) < 1
         ]
+        if self.drain_on_shutdown_s < 0:
+            problem = f"{self.drain_on_shutdown_s:g} is negative; write 0 for no drain, or 60s"
+            faults.append(Fault("drain_on_shutdown_s", problem))
         for read in (self.generic, self.offered, self.tls.settings):
             try:
                 read()

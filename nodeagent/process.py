@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import importlib.metadata
 import os
+import signal
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -28,6 +29,7 @@ from berth.wire.channel import CHANNEL_KEEPALIVE
 from berth.wire.live_tls import LiveTls
 from nodeagent.agent import Agent, AgentOptions
 from nodeagent.config import AgentSettings
+from nodeagent.departing import depart
 from nodeagent.journal import FileJournal
 from nodeagent.link.grpc_link import GrpcLink
 from nodeagent.metrics import AgentMetrics
@@ -39,7 +41,7 @@ from nodeagent.state_dir import StateDir
 
 log = structlog.get_logger(__name__)
 
-LIVE: Final = ("log.", "tls.", "scheduler")
+LIVE: Final = ("log.", "tls.", "scheduler", "drain_on_shutdown_s")
 """Settings that a reload takes in; others need a restart, which touches no container."""
 
 _LINK_MARGIN_S = 0.5
@@ -62,6 +64,7 @@ class AgentProcess:
             log_as: sets logging up anew.
         """
         self._settings = settings
+        self._drain_on_shutdown_s = settings.drain_on_shutdown_s
         self._load = load
         self._log_as = log_as
         self._clock = SystemClock()
@@ -129,6 +132,8 @@ class AgentProcess:
             tls.on_exchange(lambda _: link.renew_channel())
         self._take_reloads(supervisor, notifier, agent, tls)
         running = supervisor.start("agent", agent.run())
+        # The unit sends it when the machine goes down (deploy/systemd/leave-cluster).
+        supervisor.call_on(signal.SIGUSR1, partial(self._depart, supervisor, notifier, agent))
         supervisor.start("loop-lag", watch_loop_lag(self._clock, self._lag_of(agent)))
         supervisor.start("http", self._observe(agent))
         supervisor.start("watchdog", notifier.feed_watchdog(self._clock, lambda: True))
@@ -157,7 +162,23 @@ class AgentProcess:
         reloader.add(lambda new: prepare_certificate(tls, new.tls.settings(), os.environ))
         reloader.add(lambda new: partial(agent.configure_schedulers, new.scheduler))
         reloader.add(lambda new: partial(self._log_as, new.log))
+        reloader.add(lambda new: partial(self._drain_within, new.drain_on_shutdown_s))
         supervisor.reload_with(reloader.reload)
+
+    def _depart(self, supervisor: Supervisor, notifier: Notifier, agent: Agent) -> None:
+        """Let the tasks leave first, then stop; a stop that is asked for meanwhile is at once."""
+        if agent.state.departure is not None:
+            return
+
+        async def leave() -> None:
+            why = await depart(agent, self._clock, self._drain_on_shutdown_s)
+            supervisor.request_stop(f"the machine goes down: {why}")
+
+        supervisor.start("more time", notifier.ask_for_time(self._clock))
+        supervisor.start("departure", leave())
+
+    def _drain_within(self, limit_s: float) -> None:
+        self._drain_on_shutdown_s = limit_s
 
     def _lag_of(self, agent: Agent) -> "_LagSink":
         return _LagSink(agent, self._metrics)

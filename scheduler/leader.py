@@ -198,6 +198,10 @@ class Leader:
 
     def _on_lost(self, node: NodeId) -> None:
         known = self.state.nodes[node]
+        if known.is_departing:
+            log.info("node_departed", node_id=node, node=known.description.hostname)
+            self.desk.expel(node)
+            return
         log.warning(
             "node_lost",
             node_id=node,

@@ -75,8 +75,20 @@ class Node:
     """When it was lost lately, newest last: a node that flaps gets no new work for a while."""
     certified_as: str = ""
     """The name in the certificate that its agent joined with; no other may speak for the node."""
+    is_departing: bool = False
+    """Its machine is being shut down, by its agent's own word; until the agent joins again."""
 
     @property
     def labels(self) -> Mapping[str, str]:
         """Labels for constraints: the agent's own, overridden by the operators'."""
         return {**self.description.agent_labels, **self.spec.labels}
+
+    @property
+    def must_be_left(self) -> bool:
+        """Whether its tasks must leave it: an operator drains it, or its machine goes down."""
+        return self.is_departing or self.spec.availability is Availability.DRAIN
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may be given tasks, as far as its operator and its machine go."""
+        return not self.is_departing and self.spec.availability is Availability.ACTIVE

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from berth.v1 import types_pb2 as berth_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x65rth/v1/dispatcher.proto\x12\x08\x62\x65rth.v1\x1a\x14\x62\x65rth/v1/types.proto\"\xf4\x01\n\x0c\x41gentMessage\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12 \n\x05hello\x18\x02 \x01(\x0b\x32\x0f.berth.v1.HelloH\x00\x12(\n\theartbeat\x18\x03 \x01(\x0b\x32\x13.berth.v1.HeartbeatH\x00\x12\'\n\x06status\x18\x04 \x01(\x0b\x32\x15.berth.v1.StatusBatchH\x00\x12$\n\x07goodbye\x18\x05 \x01(\x0b\x32\x11.berth.v1.GoodbyeH\x00\x12\x30\n\x0b\x64\x65scription\x18\x06 \x01(\x0b\x32\x19.berth.v1.NodeDescriptionH\x00\x42\x06\n\x04\x62ody\"\x98\x01\n\x05Hello\x12.\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32\x19.berth.v1.NodeDescription\x12#\n\x05tasks\x18\x02 \x03(\x0b\x32\x14.berth.v1.TaskStatus\x12\x15\n\rhighest_epoch\x18\x03 \x01(\x03\x12\x12\n\ncluster_id\x18\x04 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x05 \x01(\t\"M\n\tHeartbeat\x12\x12\n\nloop_lag_s\x18\x01 \x01(\x01\x12\x1a\n\x12\x63ontainers_running\x18\x02 \x01(\x03\x12\x10\n\x08sequence\x18\x03 \x01(\x03\"2\n\x0bStatusBatch\x12#\n\x05tasks\x18\x01 \x03(\x0b\x32\x14.berth.v1.TaskStatus\"\x19\n\x07Goodbye\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\xc4\x02\n\x10SchedulerMessage\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12$\n\x07welcome\x18\x04 \x01(\x0b\x32\x11.berth.v1.WelcomeH\x00\x12,\n\x0b\x61ssignments\x18\x05 \x01(\x0b\x32\x15.berth.v1.AssignmentsH\x00\x12$\n\x07refused\x18\x06 \x01(\x0b\x32\x11.berth.v1.RefusedH\x00\x12+\n\x0blog_request\x18\x07 \x01(\x0b\x32\x14.berth.v1.LogRequestH\x00\x12-\n\x08settings\x18\x08 \x01(\x0b\x32\x19.berth.v1.ClusterSettingsH\x00\x12 \n\x05\x66iles\x18\x32 \x01(\x0b\x32\x0f.berth.v1.FilesH\x00\x42\x06\n\x04\x62ody\"V\n\x05\x46iles\x12\'\n\x08payloads\x18\x01 \x03(\x0b\x32\x15.berth.v1.FilePayload\x12$\n\twithdrawn\x18\x02 \x03(\x0b\x32\x11.berth.v1.FileKey\"#\n\x07\x46ileKey\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"\xf0\x01\n\x07Welcome\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12+\n\x08settings\x18\x03 \x01(\x0b\x32\x19.berth.v1.ClusterSettings\x12\x12\n\nschedulers\x18\x04 \x03(\t\x12\x11\n\tnode_name\x18\x05 \x01(\t\x12\x36\n\x0bnode_labels\x18\x06 \x03(\x0b\x32!.berth.v1.Welcome.NodeLabelsEntry\x1a\x31\n\x0fNodeLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa8\x01\n\x0b\x41ssignments\x12\x10\n\x08\x63omplete\x18\x01 \x01(\x08\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12)\n\ttemplates\x18\x03 \x03(\x0b\x32\x16.berth.v1.TaskTemplate\x12\'\n\x05tasks\x18\x04 \x03(\x0b\x32\x18.berth.v1.TaskAssignment\x12\x11\n\tforgotten\x18\x05 \x03(\t\x12\x0e\n\x06purged\x18\x06 \x03(\t\"H\n\x07Refused\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x16\n\x0eleader_address\x18\x02 \x01(\t\x12\x15\n\rretry_after_s\x18\x03 \x01(\x01\"\x8f\x01\n\nLogRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08task_ids\x18\x02 \x03(\t\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12\x0c\n\x04tail\x18\x04 \x01(\x03\x12\r\n\x05since\x18\x05 \x01(\x01\x12\x0e\n\x06stdout\x18\x06 \x01(\x08\x12\x0e\n\x06stderr\x18\x07 \x01(\x08\x12\x0e\n\x06\x63\x61ncel\x18\x08 \x01(\x08\x32O\n\nDispatcher\x12\x41\n\x07Session\x12\x16.berth.v1.AgentMessage\x1a\x1a.berth.v1.SchedulerMessage(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x65rth/v1/dispatcher.proto\x12\x08\x62\x65rth.v1\x1a\x14\x62\x65rth/v1/types.proto\"\x9e\x02\n\x0c\x41gentMessage\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12 \n\x05hello\x18\x02 \x01(\x0b\x32\x0f.berth.v1.HelloH\x00\x12(\n\theartbeat\x18\x03 \x01(\x0b\x32\x13.berth.v1.HeartbeatH\x00\x12\'\n\x06status\x18\x04 \x01(\x0b\x32\x15.berth.v1.StatusBatchH\x00\x12$\n\x07goodbye\x18\x05 \x01(\x0b\x32\x11.berth.v1.GoodbyeH\x00\x12\x30\n\x0b\x64\x65scription\x18\x06 \x01(\x0b\x32\x19.berth.v1.NodeDescriptionH\x00\x12(\n\tdeparting\x18\x07 \x01(\x0b\x32\x13.berth.v1.DepartingH\x00\x42\x06\n\x04\x62ody\"\xab\x01\n\x05Hello\x12.\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32\x19.berth.v1.NodeDescription\x12#\n\x05tasks\x18\x02 \x03(\x0b\x32\x14.berth.v1.TaskStatus\x12\x15\n\rhighest_epoch\x18\x03 \x01(\x03\x12\x12\n\ncluster_id\x18\x04 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x05 \x01(\t\x12\x11\n\tdeparting\x18\x06 \x01(\x08\"M\n\tHeartbeat\x12\x12\n\nloop_lag_s\x18\x01 \x01(\x01\x12\x1a\n\x12\x63ontainers_running\x18\x02 \x01(\x03\x12\x10\n\x08sequence\x18\x03 \x01(\x03\"2\n\x0bStatusBatch\x12#\n\x05tasks\x18\x01 \x03(\x0b\x32\x14.berth.v1.TaskStatus\"\x0b\n\tDeparting\"\x19\n\x07Goodbye\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\xf9\x02\n\x10SchedulerMessage\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12$\n\x07welcome\x18\x04 \x01(\x0b\x32\x11.berth.v1.WelcomeH\x00\x12,\n\x0b\x61ssignments\x18\x05 \x01(\x0b\x32\x15.berth.v1.AssignmentsH\x00\x12$\n\x07refused\x18\x06 \x01(\x0b\x32\x11.berth.v1.RefusedH\x00\x12+\n\x0blog_request\x18\x07 \x01(\x0b\x32\x14.berth.v1.LogRequestH\x00\x12-\n\x08settings\x18\x08 \x01(\x0b\x32\x19.berth.v1.ClusterSettingsH\x00\x12 \n\x05\x66iles\x18\x32 \x01(\x0b\x32\x0f.berth.v1.FilesH\x00\x12\x33\n\x0f\x64\x65parture_noted\x18\x33 \x01(\x0b\x32\x18.berth.v1.DepartureNotedH\x00\x42\x06\n\x04\x62ody\"V\n\x05\x46iles\x12\'\n\x08payloads\x18\x01 \x03(\x0b\x32\x15.berth.v1.FilePayload\x12$\n\twithdrawn\x18\x02 \x03(\x0b\x32\x11.berth.v1.FileKey\" \n\x0e\x44\x65partureNoted\x12\x0e\n\x06takers\x18\x01 \x01(\x03\"#\n\x07\x46ileKey\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"\xf0\x01\n\x07Welcome\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12+\n\x08settings\x18\x03 \x01(\x0b\x32\x19.berth.v1.ClusterSettings\x12\x12\n\nschedulers\x18\x04 \x03(\t\x12\x11\n\tnode_name\x18\x05 \x01(\t\x12\x36\n\x0bnode_labels\x18\x06 \x03(\x0b\x32!.berth.v1.Welcome.NodeLabelsEntry\x1a\x31\n\x0fNodeLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa8\x01\n\x0b\x41ssignments\x12\x10\n\x08\x63omplete\x18\x01 \x01(\x08\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12)\n\ttemplates\x18\x03 \x03(\x0b\x32\x16.berth.v1.TaskTemplate\x12\'\n\x05tasks\x18\x04 \x03(\x0b\x32\x18.berth.v1.TaskAssignment\x12\x11\n\tforgotten\x18\x05 \x03(\t\x12\x0e\n\x06purged\x18\x06 \x03(\t\"H\n\x07Refused\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x16\n\x0eleader_address\x18\x02 \x01(\t\x12\x15\n\rretry_after_s\x18\x03 \x01(\x01\"\x8f\x01\n\nLogRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08task_ids\x18\x02 \x03(\t\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12\x0c\n\x04tail\x18\x04 \x01(\x03\x12\r\n\x05since\x18\x05 \x01(\x01\x12\x0e\n\x06stdout\x18\x06 \x01(\x08\x12\x0e\n\x06stderr\x18\x07 \x01(\x08\x12\x0e\n\x06\x63\x61ncel\x18\x08 \x01(\x08\x32O\n\nDispatcher\x12\x41\n\x07Session\x12\x16.berth.v1.AgentMessage\x1a\x1a.berth.v1.SchedulerMessage(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,31 +35,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WELCOME_NODELABELSENTRY']._loaded_options = None
   _globals['_WELCOME_NODELABELSENTRY']._serialized_options = b'8\001'
   _globals['_AGENTMESSAGE']._serialized_start=62
-  _globals['_AGENTMESSAGE']._serialized_end=306
-  _globals['_HELLO']._serialized_start=309
-  _globals['_HELLO']._serialized_end=461
-  _globals['_HEARTBEAT']._serialized_start=463
-  _globals['_HEARTBEAT']._serialized_end=540
-  _globals['_STATUSBATCH']._serialized_start=542
-  _globals['_STATUSBATCH']._serialized_end=592
-  _globals['_GOODBYE']._serialized_start=594
-  _globals['_GOODBYE']._serialized_end=619
-  _globals['_SCHEDULERMESSAGE']._serialized_start=622
-  _globals['_SCHEDULERMESSAGE']._serialized_end=946
-  _globals['_FILES']._serialized_start=948
-  _globals['_FILES']._serialized_end=1034
-  _globals['_FILEKEY']._serialized_start=1036
-  _globals['_FILEKEY']._serialized_end=1071
-  _globals['_WELCOME']._serialized_start=1074
-  _globals['_WELCOME']._serialized_end=1314
-  _globals['_WELCOME_NODELABELSENTRY']._serialized_start=1265
-  _globals['_WELCOME_NODELABELSENTRY']._serialized_end=1314
-  _globals['_ASSIGNMENTS']._serialized_start=1317
-  _globals['_ASSIGNMENTS']._serialized_end=1485
-  _globals['_REFUSED']._serialized_start=1487
-  _globals['_REFUSED']._serialized_end=1559
-  _globals['_LOGREQUEST']._serialized_start=1562
-  _globals['_LOGREQUEST']._serialized_end=1705
-  _globals['_DISPATCHER']._serialized_start=1707
-  _globals['_DISPATCHER']._serialized_end=1786
+  _globals['_AGENTMESSAGE']._serialized_end=348
+  _globals['_HELLO']._serialized_start=351
+  _globals['_HELLO']._serialized_end=522
+  _globals['_HEARTBEAT']._serialized_start=524
+  _globals['_HEARTBEAT']._serialized_end=601
+  _globals['_STATUSBATCH']._serialized_start=603
+  _globals['_STATUSBATCH']._serialized_end=653
+  _globals['_DEPARTING']._serialized_start=655
+  _globals['_DEPARTING']._serialized_end=666
+  _globals['_GOODBYE']._serialized_start=668
+  _globals['_GOODBYE']._serialized_end=693
+  _globals['_SCHEDULERMESSAGE']._serialized_start=696
+  _globals['_SCHEDULERMESSAGE']._serialized_end=1073
+  _globals['_FILES']._serialized_start=1075
+  _globals['_FILES']._serialized_end=1161
+  _globals['_DEPARTURENOTED']._serialized_start=1163
+  _globals['_DEPARTURENOTED']._serialized_end=1195
+  _globals['_FILEKEY']._serialized_start=1197
+  _globals['_FILEKEY']._serialized_end=1232
+  _globals['_WELCOME']._serialized_start=1235
+  _globals['_WELCOME']._serialized_end=1475
+  _globals['_WELCOME_NODELABELSENTRY']._serialized_start=1426
+  _globals['_WELCOME_NODELABELSENTRY']._serialized_end=1475
+  _globals['_ASSIGNMENTS']._serialized_start=1478
+  _globals['_ASSIGNMENTS']._serialized_end=1646
+  _globals['_REFUSED']._serialized_start=1648
+  _globals['_REFUSED']._serialized_end=1720
+  _globals['_LOGREQUEST']._serialized_start=1723
+  _globals['_LOGREQUEST']._serialized_end=1866
+  _globals['_DISPATCHER']._serialized_start=1868
+  _globals['_DISPATCHER']._serialized_end=1947
 # @@protoc_insertion_point(module_scope)

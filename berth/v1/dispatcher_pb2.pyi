@@ -8,34 +8,38 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AgentMessage(_message.Message):
-    __slots__ = ("node_id", "hello", "heartbeat", "status", "goodbye", "description")
+    __slots__ = ("node_id", "hello", "heartbeat", "status", "goodbye", "description", "departing")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     HELLO_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     GOODBYE_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    DEPARTING_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     hello: Hello
     heartbeat: Heartbeat
     status: StatusBatch
     goodbye: Goodbye
     description: _types_pb2.NodeDescription
-    def __init__(self, node_id: _Optional[str] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., status: _Optional[_Union[StatusBatch, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., description: _Optional[_Union[_types_pb2.NodeDescription, _Mapping]] = ...) -> None: ...
+    departing: Departing
+    def __init__(self, node_id: _Optional[str] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., status: _Optional[_Union[StatusBatch, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., description: _Optional[_Union[_types_pb2.NodeDescription, _Mapping]] = ..., departing: _Optional[_Union[Departing, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("description", "tasks", "highest_epoch", "cluster_id", "boot_id")
+    __slots__ = ("description", "tasks", "highest_epoch", "cluster_id", "boot_id", "departing")
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
     HIGHEST_EPOCH_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
+    DEPARTING_FIELD_NUMBER: _ClassVar[int]
     description: _types_pb2.NodeDescription
     tasks: _containers.RepeatedCompositeFieldContainer[_types_pb2.TaskStatus]
     highest_epoch: int
     cluster_id: str
     boot_id: str
-    def __init__(self, description: _Optional[_Union[_types_pb2.NodeDescription, _Mapping]] = ..., tasks: _Optional[_Iterable[_Union[_types_pb2.TaskStatus, _Mapping]]] = ..., highest_epoch: _Optional[int] = ..., cluster_id: _Optional[str] = ..., boot_id: _Optional[str] = ...) -> None: ...
+    departing: bool
+    def __init__(self, description: _Optional[_Union[_types_pb2.NodeDescription, _Mapping]] = ..., tasks: _Optional[_Iterable[_Union[_types_pb2.TaskStatus, _Mapping]]] = ..., highest_epoch: _Optional[int] = ..., cluster_id: _Optional[str] = ..., boot_id: _Optional[str] = ..., departing: _Optional[bool] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ("loop_lag_s", "containers_running", "sequence")
@@ -53,6 +57,10 @@ class StatusBatch(_message.Message):
     tasks: _containers.RepeatedCompositeFieldContainer[_types_pb2.TaskStatus]
     def __init__(self, tasks: _Optional[_Iterable[_Union[_types_pb2.TaskStatus, _Mapping]]] = ...) -> None: ...
 
+class Departing(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class Goodbye(_message.Message):
     __slots__ = ("reason",)
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -60,7 +68,7 @@ class Goodbye(_message.Message):
     def __init__(self, reason: _Optional[str] = ...) -> None: ...
 
 class SchedulerMessage(_message.Message):
-    __slots__ = ("node_id", "epoch", "revision", "welcome", "assignments", "refused", "log_request", "settings", "files")
+    __slots__ = ("node_id", "epoch", "revision", "welcome", "assignments", "refused", "log_request", "settings", "files", "departure_noted")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -70,6 +78,7 @@ class SchedulerMessage(_message.Message):
     LOG_REQUEST_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     FILES_FIELD_NUMBER: _ClassVar[int]
+    DEPARTURE_NOTED_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     epoch: int
     revision: int
@@ -79,7 +88,8 @@ class SchedulerMessage(_message.Message):
     log_request: LogRequest
     settings: _types_pb2.ClusterSettings
     files: Files
-    def __init__(self, node_id: _Optional[str] = ..., epoch: _Optional[int] = ..., revision: _Optional[int] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignments: _Optional[_Union[Assignments, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., log_request: _Optional[_Union[LogRequest, _Mapping]] = ..., settings: _Optional[_Union[_types_pb2.ClusterSettings, _Mapping]] = ..., files: _Optional[_Union[Files, _Mapping]] = ...) -> None: ...
+    departure_noted: DepartureNoted
+    def __init__(self, node_id: _Optional[str] = ..., epoch: _Optional[int] = ..., revision: _Optional[int] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignments: _Optional[_Union[Assignments, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., log_request: _Optional[_Union[LogRequest, _Mapping]] = ..., settings: _Optional[_Union[_types_pb2.ClusterSettings, _Mapping]] = ..., files: _Optional[_Union[Files, _Mapping]] = ..., departure_noted: _Optional[_Union[DepartureNoted, _Mapping]] = ...) -> None: ...
 
 class Files(_message.Message):
     __slots__ = ("payloads", "withdrawn")
@@ -88,6 +98,12 @@ class Files(_message.Message):
     payloads: _containers.RepeatedCompositeFieldContainer[_types_pb2.FilePayload]
     withdrawn: _containers.RepeatedCompositeFieldContainer[FileKey]
     def __init__(self, payloads: _Optional[_Iterable[_Union[_types_pb2.FilePayload, _Mapping]]] = ..., withdrawn: _Optional[_Iterable[_Union[FileKey, _Mapping]]] = ...) -> None: ...
+
+class DepartureNoted(_message.Message):
+    __slots__ = ("takers",)
+    TAKERS_FIELD_NUMBER: _ClassVar[int]
+    takers: int
+    def __init__(self, takers: _Optional[int] = ...) -> None: ...
 
 class FileKey(_message.Message):
     __slots__ = ("kind", "id")

@@ -619,7 +619,7 @@ class Network(_message.Message):
     def __init__(self, spec: _Optional[_Union[NetworkSpec, _Mapping]] = ..., created_at: _Optional[float] = ...) -> None: ...
 
 class Node(_message.Message):
-    __slots__ = ("id", "spec", "description", "state", "message", "version", "created_at", "updated_at", "down_since", "lost_at", "certified_as")
+    __slots__ = ("id", "spec", "description", "state", "message", "version", "created_at", "updated_at", "down_since", "lost_at", "certified_as", "is_departing")
     ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
@@ -631,6 +631,7 @@ class Node(_message.Message):
     DOWN_SINCE_FIELD_NUMBER: _ClassVar[int]
     LOST_AT_FIELD_NUMBER: _ClassVar[int]
     CERTIFIED_AS_FIELD_NUMBER: _ClassVar[int]
+    IS_DEPARTING_FIELD_NUMBER: _ClassVar[int]
     id: str
     spec: NodeSpec
     description: NodeDescription
@@ -642,7 +643,8 @@ class Node(_message.Message):
     down_since: float
     lost_at: _containers.RepeatedScalarFieldContainer[float]
     certified_as: str
-    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[NodeSpec, _Mapping]] = ..., description: _Optional[_Union[NodeDescription, _Mapping]] = ..., state: _Optional[str] = ..., message: _Optional[str] = ..., version: _Optional[int] = ..., created_at: _Optional[float] = ..., updated_at: _Optional[float] = ..., down_since: _Optional[float] = ..., lost_at: _Optional[_Iterable[float]] = ..., certified_as: _Optional[str] = ...) -> None: ...
+    is_departing: bool
+    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[NodeSpec, _Mapping]] = ..., description: _Optional[_Union[NodeDescription, _Mapping]] = ..., state: _Optional[str] = ..., message: _Optional[str] = ..., version: _Optional[int] = ..., created_at: _Optional[float] = ..., updated_at: _Optional[float] = ..., down_since: _Optional[float] = ..., lost_at: _Optional[_Iterable[float]] = ..., certified_as: _Optional[str] = ..., is_departing: _Optional[bool] = ...) -> None: ...
 
 class BoundPort(_message.Message):
     __slots__ = ("protocol", "target_port", "published_port")

@@ -9,6 +9,7 @@ way out; a message that is refused has changed nothing.
 from berth.model.ids import ServiceId, TaskId
 from berth.model.instant import START, Instant
 from berth.model.task import TaskState
+from nodeagent.core.departure import DepartureNoted
 from nodeagent.core.messages import (
     Assigned,
     DropSession,
@@ -89,7 +90,7 @@ def concerned(state: AgentState, said: Said) -> list[TaskId]:
                 tasks = state.tasks.values()
                 told += [task.id for task in tasks if task.assignment.template_key in keys]
             return told
-        case LogsRequested():
+        case LogsRequested() | DepartureNoted():
             return []
         case _:
             return list(state.tasks)

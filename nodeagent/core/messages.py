@@ -19,6 +19,7 @@ from berth.model.network import Network
 from berth.model.registry_auth import RegistryAuth
 from berth.model.service import EndpointSpec, TaskSpec
 from berth.model.task import TaskState
+from nodeagent.core.departure import DepartureBegun, DepartureNoted
 from nodeagent.runtime.port import PulledImage, RuntimeTask, SeenContainer
 
 
@@ -135,7 +136,7 @@ class FilesCame:
     withdrawn: tuple[FileKey, ...] = ()
 
 
-Said: TypeAlias = Welcomed | Assigned | SettingsChanged | LogsRequested | FilesCame
+Said: TypeAlias = Welcomed | Assigned | SettingsChanged | LogsRequested | FilesCame | DepartureNoted
 
 # --- Events --------------------------------------------------------------------------------------
 
@@ -264,6 +265,7 @@ Event: TypeAlias = (
     | EventsMissed
     | ContainersListed
     | Tick
+    | DepartureBegun
 )
 
 # --- Effects -------------------------------------------------------------------------------------

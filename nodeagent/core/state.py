@@ -13,6 +13,7 @@ from berth.model.files import FileKey, FilePayload
 from berth.model.ids import NodeId, ServiceId, TaskId
 from berth.model.instant import START, Instant
 from berth.model.task import TaskState, TaskStatus
+from nodeagent.core.departure import Departure
 from nodeagent.core.messages import Call, TaskAssignment, TaskTemplate
 from nodeagent.runtime.port import ContainerState, PulledImage, SeenContainer
 
@@ -228,12 +229,19 @@ class AgentState:
     list_call_id: int = 0
     """The listing under way; 0 = none."""
     is_list_due: bool = False
+    departure: Departure | None = None
+    """Set once this machine is being shut down."""
     wake_at: Instant = START
     """When something is due next; `step` keeps it."""
 
     def template_of(self, task: LocalTask) -> TaskTemplate | None:
         """Return the task's template, if it is known."""
         return self.templates.get(task.assignment.template_key)
+
+    @property
+    def left(self) -> int:
+        """How many tasks have not ended."""
+        return sum(not (t.is_surplus or t.observed.is_terminal) for t in self.tasks.values())
 
     def next_call_id(self) -> int:
         """Return a new call ID."""

@@ -17,6 +17,7 @@ from berth.model.ids import TaskId
 from berth.model.instant import NEVER, Instant, after
 from nodeagent.core.assignments import add_surplus, apply_assigned, concerned, refusal_of
 from nodeagent.core.calls import effect_of
+from nodeagent.core.departure import Departure, DepartureBegun, DepartureNoted
 from nodeagent.core.files import lack_of_files, note_lost_files, take_files
 from nodeagent.core.isolation import acts_alone_from, fence_delay_s, is_obeyed
 from nodeagent.core.messages import (
@@ -102,6 +103,9 @@ def step(state: AgentState, event: Event, now: Instant) -> list[Effect]:
         case ContainersListed():
             _fold_list(state, event, now)
             touched = list(state.tasks)
+        case DepartureBegun(limit_s):
+            state.departure = state.departure or Departure(now, limit_s, asked_at=now)
+            touched = ()
         case Tick():
             touched = list(state.tasks)
     if is_due:
@@ -147,6 +151,9 @@ def _hear(state: AgentState, event: SchedulerSpoke, now: Instant) -> list[Effect
             effects.append(ServeLogs(said))
         case FilesCame():
             take_files(state, said)
+        case DepartureNoted(takers):
+            if state.departure is not None:
+                state.departure.note(takers)
     return effects
 
 
@@ -170,6 +177,8 @@ def _cut(state: AgentState, silent_for_s: float, now: Instant) -> None:
     state.cut_at = now
     state.heard_at = Instant(now - max(silent_for_s, 0.0))
     state.sequence = 0
+    if state.departure is not None:
+        state.departure.cut(now)
 
 
 def _restore(state: AgentState, event: Restored, now: Instant) -> None:
@@ -325,7 +334,7 @@ def _is_done_with(task: LocalTask) -> bool:
 
 def _advance_one(state: AgentState, task: LocalTask, gate: Gate, now: Instant) -> list[Effect]:
     effects: list[Effect] = []
-    if _is_fence_due(state, task, now):
+    if now >= _fence_at(state, task):
         task.stop_reason = StopReason.FENCED
     if task.call is Call.PULL and task.must_stop:
         effects.append(CancelCall(task.id, task.call_id))
@@ -364,10 +373,6 @@ def _fence_at(state: AgentState, task: LocalTask) -> Instant:
         return NEVER
     delay_s = fence_delay_s(state.template_of(task))
     return NEVER if delay_s is None else after(state.heard_at, delay_s)
-
-
-def _is_fence_due(state: AgentState, task: LocalTask, now: Instant) -> bool:
-    return now >= _fence_at(state, task)
 
 
 def _next_wake(state: AgentState, gate: Gate, now: Instant) -> Instant:

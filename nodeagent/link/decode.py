@@ -6,6 +6,7 @@ from berth.model.files import FileId, FileKind, FilePayload
 from berth.model.ids import TaskId
 from berth.v1 import dispatcher_pb2 as pb
 from berth.wire.convert import from_proto
+from nodeagent.core.departure import DepartureNoted
 from nodeagent.core.messages import (
     Assigned,
     FilesCame,
@@ -71,6 +72,8 @@ def _said(message: pb.SchedulerMessage) -> Said | None:
                 payloads=tuple(from_proto(FilePayload, item) for item in files.payloads),
                 withdrawn=tuple((FileKind(key.kind), FileId(key.id)) for key in files.withdrawn),
             )
+        case "departure_noted":
+            return DepartureNoted(message.departure_noted.takers)
         case "refused":
             raise InternalError("a refusal came after the welcome")
         case _:

@@ -150,11 +150,11 @@ class Session:
                 await self._send(stream, pb.AgentMessage(goodbye=pb.Goodbye(reason=reason)))
                 await stream.aclose()
 
-    async def tell_description(self, description: types_pb2.NodeDescription) -> None:
-        """Tell a connected leader that this machine's facts changed; a hello has them anyway."""
+    async def tell(self, message: pb.AgentMessage) -> None:
+        """Tell a connected leader of what changed; another one is told by the hello."""
         if self._stream is not None and self._is_welcomed:
             with contextlib.suppress(UnavailableError):
-                await self._send(self._stream, pb.AgentMessage(description=description))
+                await self._send(self._stream, message)
 
     def _is_worth_trying(self, hint: str, refused_by: str) -> bool:
         """Tell whether to go where a refusal points: followers name a dead leader for a while."""

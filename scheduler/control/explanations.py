@@ -15,7 +15,7 @@ from berth.model.defaults import STOP_MARGIN_S, effective_stop_grace_s, job_rest
 from berth.model.duration import duration_text
 from berth.model.fence import fence_after_s, replace_after_s
 from berth.model.instant import Instant, after, to_text
-from berth.model.node import Availability, NodeState
+from berth.model.node import NodeState
 from berth.model.task import FinishedTask, Task, TaskState
 from berth.v1 import control_pb2 as pb
 from scheduler.census import Convergence, convergence, wanted_tasks
@@ -187,8 +187,9 @@ def live_summary(
         return f"{words}; it was told to stop ({reason}) and is waited for another {stop_s:.0f} s"
     if task.status is not None and task.status.error:
         words += f": {task.status.error}"
-    if node.spec.availability is Availability.DRAIN:
-        words += "; its node is draining, so it will be replaced"
+    if node.must_be_left:
+        why = "its machine is going down" if node.is_departing else "its node is draining"
+        words += f"; {why}, so it will be replaced"
     elif task.id in service.misplaced:
         words += "; its node no longer satisfies the constraints, so it will be replaced"
     held = _held_back(state, service, task, now)

@@ -17,6 +17,9 @@ from scheduler.core.placement.place import suits
 from scheduler.core.service_state import slot_of
 from scheduler.core.state import LeaderState
 
+DEPARTING = "its machine is being shut down"
+DEPARTED = "its machine was shut down"
+
 
 @dataclass(frozen=True, slots=True)
 class Joined:
@@ -29,6 +32,8 @@ class Joined:
     statuses: tuple[TaskStatus, ...]
     certified_as: str = ""
     """The name in the agent's certificate, "" without TLS."""
+    is_departing: bool = False
+    """Its machine is being shut down."""
 
 
 def join(state: LeaderState, hello: Joined, now: Now) -> None:
@@ -40,6 +45,7 @@ def join(state: LeaderState, hello: Joined, now: Now) -> None:
         liveness.joined(hello.session, hello.boot_id, now.instant, patience),
     )
     known = state.nodes.get(hello.node)
+    message = DEPARTING if hello.is_departing else ""
     if known is None:
         node = Node(
             id=hello.node,
@@ -48,14 +54,17 @@ def join(state: LeaderState, hello: Joined, now: Now) -> None:
             created_at=now.timestamp,
             updated_at=now.timestamp,
             certified_as=hello.certified_as,
+            is_departing=hello.is_departing,
+            message=message,
         )
     else:
         node = replace(
             known,
             state=NodeState.READY,
             down_since=None,
-            message="",
+            message=message,
             certified_as=known.certified_as or hello.certified_as,
+            is_departing=hello.is_departing,
         )
         if node.description != hello.description:
             node = replace(node, description=hello.description)
@@ -65,7 +74,7 @@ def join(state: LeaderState, hello: Joined, now: Now) -> None:
 
 def _is_worth_saving(known: Node | None, node: Node) -> bool:
     # Ready, unknown and disconnected come and go with sessions; only DOWN must outlive a leader.
-    return known is None or replace(known, state=node.state, message="") != node
+    return known is None or replace(known, state=node.state, message=node.message) != node
 
 
 def describe(state: LeaderState, node: NodeId, description: NodeDescription, now: Now) -> None:
@@ -83,6 +92,17 @@ def hear(state: LeaderState, node: NodeId, session: SessionId, now: Instant) -> 
     patience = liveness.patience_s(state.cluster.settings, len(state.nodes))
     watch(state, node, liveness.heard(known, session, now, patience))
     return True
+
+
+def depart(state: LeaderState, node: NodeId, session: SessionId, now: Now) -> None:
+    """Fold in that a node's machine is being shut down: its tasks leave, it gets no new ones.
+
+    What its operator wants of it stays as it is. Not stored for its own sake: the agent tells it to
+    every leader that it meets, until it is gone; its next hello without it ends it.
+    """
+    if hear(state, node, session, now.instant) and not state.nodes[node].is_departing:
+        departing = replace(state.nodes[node], is_departing=True, message=DEPARTING)
+        put_node(state, departing, now, save=False)
 
 
 def report(
@@ -114,16 +134,22 @@ def report(
 def leave(
     state: LeaderState, node: NodeId, session: SessionId, now: Now, *, is_planned: bool
 ) -> None:
-    """Fold in the end of a session's stream; `is_planned` after the agent's goodbye."""
+    """Fold in the end of a session's stream; `is_planned` after the agent's goodbye.
+
+    A machine that goes down is not waited for as an agent that restarts is.
+    """
     known = state.liveness.get(node)
     if known is None or known.session != session:
         return
     settings = state.cluster.settings
-    allowance_s = settings.agent_restart_grace_s if is_planned else 0.0
+    is_departing = state.nodes[node].is_departing
+    allowance_s = settings.agent_restart_grace_s if is_planned and not is_departing else 0.0
     allowance_s = max(allowance_s, settings.lost_after_s)
     gone = liveness.disconnected(known, session, now.instant, allowance_s, said_goodbye=is_planned)
     watch(state, node, gone)
     message = "the agent is restarting" if is_planned else "the agent's connection broke"
+    if is_departing:
+        message = DEPARTING
     changed = replace(state.nodes[node], state=NodeState.DISCONNECTED, message=message)
     put_node(state, changed, now, save=False)
 
@@ -140,13 +166,15 @@ def expire(state: LeaderState, now: Now) -> list[NodeId]:
             continue
         state.liveness[node_id] = verdict
         silent_s = now.instant - before.heard_at
-        recent = _recent(state.nodes[node_id].lost_at, now.timestamp)
+        known = state.nodes[node_id]
+        lost_at = (*_recent(known.lost_at, now.timestamp), now.timestamp)
         node = replace(
-            state.nodes[node_id],
+            known,
             state=NodeState.DOWN,
-            message=f"not heard for {silent_s:.1f} s",
+            message=DEPARTED if known.is_departing else f"not heard for {silent_s:.1f} s",
             down_since=now.timestamp,
-            lost_at=(*recent, now.timestamp),
+            # A machine that is restarted on purpose, however often, is none that flaps.
+            lost_at=known.lost_at if known.is_departing else lost_at,
         )
         put_node(state, node, now)
         lost.append(node_id)
@@ -257,6 +285,8 @@ def _hold_s(node: Node, now: Timestamp) -> float:
 def _accepts(node: Node, hold_s: float) -> tuple[bool, str]:
     if node.state is not NodeState.READY:
         return False, node.state.value
+    if node.is_departing:
+        return False, "shutting down"
     if node.spec.availability is Availability.DRAIN:
         return False, "draining"
     if node.spec.availability is Availability.PAUSE:

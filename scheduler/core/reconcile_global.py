@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from berth.model.ids import NodeId
-from berth.model.node import Availability, Node, NodeState
+from berth.model.node import Node, NodeState
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,11 @@ def plan_global(
         nodes: all nodes.
         held: nodes whose slot is open.
     """
-    wanted = {
-        node for node in candidates if nodes[node].spec.availability is not Availability.DRAIN
-    }
+    wanted = {node for node in candidates if not nodes[node].must_be_left}
     opening = {node for node in wanted - held if may_take(nodes[node])}
     return GlobalPlan(tuple(sorted(opening)), tuple(sorted(held - wanted)))
 
 
 def may_take(node: Node) -> bool:
     """Return whether a new task of a global service may go to `node` now."""
-    return node.state is NodeState.READY and node.spec.availability is Availability.ACTIVE
+    return node.state is NodeState.READY and node.is_open

@@ -18,7 +18,7 @@ from enum import StrEnum
 
 from berth.model.defaults import job_restart
 from berth.model.instant import NEVER, Instant, after
-from berth.model.node import Availability, Node, NodeState
+from berth.model.node import Node, NodeState
 from berth.model.task import FinishedTask, Task, TaskState
 from scheduler.core.now import Now
 from scheduler.core.reconcile import (
@@ -74,7 +74,7 @@ def home_of(node: Node | None, *, is_candidate: bool) -> Home:
     """
     if node is None or node.state is NodeState.DOWN:
         return Home.LOST
-    if not is_candidate or node.spec.availability is not Availability.ACTIVE:
+    if not is_candidate or not node.is_open:
         return Home.SHUT
     return Home.OPEN if node.state is NodeState.READY else Home.UNHEARD
 

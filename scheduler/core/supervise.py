@@ -13,7 +13,7 @@ from berth.model.defaults import effective_replicas, effective_stop_grace_s
 from berth.model.fence import fence_after_s, replace_after_s
 from berth.model.ids import NodeId
 from berth.model.instant import NEVER, Instant, after
-from berth.model.node import Availability, NodeState
+from berth.model.node import NodeState
 from berth.model.service import ModeKind
 from berth.model.task import FinishedTask, Task, TaskState
 from scheduler.core.now import Now
@@ -221,7 +221,7 @@ def _is_plain(state: LeaderState, service: ServiceState, slot: SlotKey, tasks: l
     if task.template_version != service.record.template_version or task.node_id is None:
         return False
     node = state.nodes[task.node_id]
-    return node.state is not NodeState.DOWN and node.spec.availability is not Availability.DRAIN
+    return node.state is not NodeState.DOWN and not node.must_be_left
 
 
 def _is_unbegun(service: ServiceState, slot: SlotKey) -> bool:
@@ -254,7 +254,7 @@ def _fate(state: LeaderState, service: ServiceState, now: Now, wake: Waker, task
         return Fate.LOST
     if task.id in service.misplaced:
         return Fate.EVICT
-    if node.spec.availability is Availability.DRAIN:
+    if node.must_be_left:
         return Fate.LEAVE
     return Fate.KEEP
 

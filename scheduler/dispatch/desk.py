@@ -131,6 +131,7 @@ class AgentDesk:
             from_proto(NodeDescription, hello.description),
             statuses,
             certified_as,
+            hello.departing,
         )
         was_known = node in self._state.nodes
         membership.join(self._state, joined, now)
@@ -221,6 +222,16 @@ class AgentDesk:
                 membership.hear(self._state, session.node, session.id, now.instant)
                 description = from_proto(NodeDescription, message.description)
                 membership.describe(self._state, session.node, description, now)
+                self._wake()
+            case "departing":
+                if not self._state.nodes[session.node].is_departing:
+                    log.info("machine_goes_down", node_id=session.node)
+                membership.depart(self._state, session.node, session.id, now)
+                # It takes none itself any more, so that these are the others.
+                noted = dispatcher_pb2.DepartureNoted(
+                    takers=self._state.table.accepting.bit_count()
+                )
+                session.outbox.put_message(dispatcher_pb2.SchedulerMessage(departure_noted=noted))
                 self._wake()
             case "goodbye":
                 session.is_leaving = True

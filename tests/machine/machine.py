@@ -42,6 +42,26 @@ class Machine:
         """Write a file."""
         self(f"install -D -m {mode} /dev/null {path} && printf %s {shlex.quote(text)} >{path}")
 
+    def wait_off(self) -> None:
+        """Wait until it is off; its files stay."""
+        self.container.wait(timeout=180)
+
+    def boot(self) -> None:
+        """Switch it on, and wait until it has booted."""
+        self.container.start()
+        self.wait_booted()
+
+    def wait_booted(self) -> None:
+        """Wait until all units that start at boot were started, or tried."""
+        wait_until(
+            "the machine has booted",
+            lambda: self("systemctl is-system-running", check=False) in ("running", "degraded"),
+            describe=lambda: self.container.logs().decode(errors="replace")[-3000:],
+        )
+        # As a machine's own systemd does; in a container it leaves mounts private, and then no
+        # service would see the credentials that are mounted for it.
+        self("mount --make-rshared /")
+
     def unit(self, name: str, key: str) -> str:
         """Return a property of a unit, such as ActiveState or MainPID."""
         return self(f"systemctl show --property={key} --value {name}")
@@ -86,16 +106,7 @@ def booted(host: Host, mounts: Mapping[Path, str] | None = None) -> Iterator[Mac
         )
         try:
             machine = Machine(container)
-            wait_until(
-                "the machine has booted",
-                lambda: (
-                    machine("systemctl is-system-running", check=False) in ("running", "degraded")
-                ),
-                describe=lambda: container.logs().decode(errors="replace")[-3000:],
-            )
-            # As a machine's own systemd does; in a container it leaves mounts private, and then no
-            # service would see the credentials that are mounted for it.
-            machine("mount --make-rshared /")
+            machine.wait_booted()
             yield machine
         finally:
             container.remove(force=True, v=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from berth.model.defaults import effective_restart, effective_update
 from berth.model.ids import NodeId, ServiceId, TaskId
 from berth.model.instant import Instant, Timestamp
-from berth.model.node import Availability, Node, NodeState
+from berth.model.node import Node, NodeState
 from berth.model.task import Task, TaskState
 from berth.v1.dispatcher_pb2 import SchedulerMessage
 from scheduler.core import invariants
@@ -357,7 +357,7 @@ def _is_busy(state: LeaderState, service: ServiceState, tasks: list[Task]) -> bo
     return any(
         task.node_id is not None
         and state.nodes[task.node_id].state is not NodeState.DOWN
-        and state.nodes[task.node_id].spec.availability is not Availability.DRAIN
+        and not state.nodes[task.node_id].must_be_left
         and (task.is_wanted or task.reason == "a newer task replaces it")
         for task in olds
     )

@@ -18,6 +18,7 @@ from berth.model.instant import Instant, Timestamp
 from berth.model.resources import NodeResources
 from berth.v1.streams_pb2 import LogChunk
 from nodeagent.agent import Agent, AgentOptions
+from nodeagent.departing import depart
 from scheduler.core.step import TurnReport
 from scheduler.directory import Directory
 from scheduler.election.etcd_election import EtcdElection
@@ -289,6 +290,18 @@ class SimMachine:
         await asyncio.wait({stopping}, timeout=3.0)
         if process.is_alive:
             self.kill_agent()
+
+    async def shut_down(self, limit_s: float) -> None:
+        """Shut the machine down in order: its tasks may take `limit_s` to leave."""
+        process, agent = self.process, self.agent
+        assert process is not None
+        assert agent is not None
+        self.note("is shut down")
+        leaving = process.spawn(depart(agent, self.clock, limit_s), "departure")
+        await asyncio.wait({leaving}, timeout=limit_s + 1.0)
+        if self.process is process and process.is_running:  # Else something else broke it first.
+            await self.stop_agent()
+            self.power_off()
 
     def power_off(self) -> None:
         """Cut the machine's power."""

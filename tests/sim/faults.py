@@ -38,6 +38,8 @@ class Faults:
         self._cluster = cluster
         self._rng = rng
         self._profile = profile
+        # Apart, so that what a seed draws otherwise is as it was before there were shutdowns.
+        self._orderly = random.Random(f"{cluster.seed}/shutdowns")
         self._under_way: list[asyncio.Task[None]] = []
 
     @staticmethod
@@ -235,7 +237,10 @@ class Faults:
     async def _break_power(self) -> None:
         machine = self._whole_machine()
         if machine is not None:
-            machine.power_off()
+            if self._orderly.random() < 0.5:
+                await machine.shut_down(self._orderly.choice((0.0, 5.0, 30.0)))
+            else:
+                machine.power_off()
             await asyncio.sleep(self._rng.choice((2.0, 8.0, 20.0, 45.0)))
             self._repair(machine)
 

@@ -134,3 +134,15 @@ def test_a_process_that_is_alone_is_ready_after_a_while_and_says_when_that_ends(
     assert heard == ["READY=1\nSTATUS=alone", "STATUS=leads"]
     before = told(tmp_path, PassingClock(READY_WITHIN_S - 1.0), synced_at=40.0)
     assert before == []
+
+
+def test_more_time_for_the_stop_is_asked_for_again_and_again(tmp_path: Path) -> None:
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(path))
+        notifier = Notifier.from_env({"NOTIFY_SOCKET": str(path)}, pid=7)
+        clock = CountingClock()
+        with contextlib.suppress(asyncio.CancelledError):
+            asyncio.run(notifier.ask_for_time(clock))
+        assert receive(listener) == "EXTEND_TIMEOUT_USEC=15000000"
+        assert clock.slept == [5.0] * 4

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -155,6 +156,16 @@ def test_nodes_show_what_is_taken() -> None:
         "a", "Ready", "Active", "3", "0.5/2", "512MiB/1GiB",
     ]  # fmt: skip
     assert (second[2].style, second[3].style) == ("red", "yellow")
+
+
+@pytest.mark.parametrize(
+    ("state", "text"), [(NodeState.READY, "Departing"), (NodeState.DOWN, "Down")]
+)
+def test_a_machine_that_is_being_shut_down_is_shown_as_such(state: NodeState, text: str) -> None:
+    view = a_node("a", state)
+    view = replace(view, node=replace(view.node, is_departing=True))
+    (row,) = render.nodes_table([view]).rows
+    assert (row[2].text, row[3].text) == (text, "Active")
 
 
 def test_columns_align_and_colours_are_for_terminals() -> None:

@@ -3,11 +3,12 @@
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from berth.systemd import READY_WITHIN_S
+from berth.systemd import READY_WITHIN_S, STOP_EXTENSION_S
 
 TOP = Path(__file__).parents[3]
 UNITS = TOP / "deploy" / "systemd"
@@ -107,3 +108,48 @@ def test_only_the_agent_may_use_the_engine():
         capabilities = ["CAP_CHOWN"] if name == "berth-agent" else [""]
         assert settings(name)["CapabilityBoundingSet"] == capabilities
         assert settings(name)["AmbientCapabilities"] == capabilities
+
+
+AGENT_THAT_LEAVES = """
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+print("up", flush=True)
+signal.sigwait({signal.SIGUSR1})
+print("departing", flush=True)
+"""
+
+
+def leave_cluster(folder, state):
+    """Run leave-cluster where systemd says `state`; return the agent's exit code, if it ended."""
+    systemctl = folder / "systemctl"
+    systemctl.write_text(f"#!/bin/sh\necho {state}\nexit 1\n", "utf-8")
+    systemctl.chmod(0o755)
+    argv = [sys.executable, "-c", AGENT_THAT_LEAVES]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as agent:
+        assert agent.stdout.readline() == "up\n"
+        env = {"PATH": f"{folder}:/usr/bin:/bin"}
+        with subprocess.Popen([UNITS / "leave-cluster", str(agent.pid)], env=env) as script:
+            if state == "stopping":
+                assert agent.stdout.readline() == "departing\n"
+                agent.wait(timeout=10)  # Reaped, as systemd does; the script waits for that.
+            assert script.wait(timeout=10) == 0
+        code = agent.poll()
+        agent.kill()
+    return code
+
+
+@pytest.mark.parametrize("state", ["running", "degraded", "starting", "maintenance"])
+def test_a_stop_while_the_machine_runs_drains_nothing(tmp_path, state):
+    assert leave_cluster(tmp_path, state) is None, "the agent was told nothing"
+
+
+def test_a_shutdown_tells_the_agent_to_leave_and_waits_for_it(tmp_path):
+    assert leave_cluster(tmp_path, "stopping") == 0
+
+
+def test_the_agent_stops_first_and_leaves_the_cluster_only_then():
+    unit = settings("berth-agent")
+    assert unit["ExecStop"] == ["+/opt/berth/share/systemd/leave-cluster $MAINPID"]
+    needed = {"network.target", "docker.service", "berth-scheduler.service"}
+    assert needed <= set(unit["After"][0].split()), "what it needs to leave stops after it"
+    assert float(unit["TimeoutStopSec"][0]) > STOP_EXTENSION_S

@@ -7,6 +7,7 @@ from berth.model.cluster import ClusterSettings
 from berth.model.task import TaskState
 from berth.v1 import dispatcher_pb2 as pb
 from berth.wire.convert import to_proto
+from nodeagent.core.departure import DepartureNoted
 from nodeagent.core.messages import Assigned, LogsRequested, SettingsChanged, Welcomed
 from nodeagent.link.decode import event_of
 from tests.unit.nodeagent.core.builders import a_template, an_assignment
@@ -20,6 +21,11 @@ def test_a_welcome():
     event = event_of(pb.SchedulerMessage(epoch=4, welcome=welcome))
     assert event.epoch == 4
     assert event.said == Welcomed("s", "c", ClusterSettings(lost_after_s=9.0), ("a:1",), "n")
+
+
+def test_the_answer_to_a_departure():
+    noted = pb.SchedulerMessage(epoch=4, departure_noted=pb.DepartureNoted(takers=3))
+    assert event_of(noted).said == DepartureNoted(3)
 
 
 def test_assignments():

@@ -329,3 +329,33 @@ def test_when_the_leadership_is_over_nothing_is_taken_in(office: Office) -> None
     assert [task.observed for task in office.state.tasks.values()] == [S.ASSIGNED]
     with pytest.raises(NotLeaderError, match="over"):
         office.join()
+
+
+def test_a_machine_that_goes_down_is_noted_and_told_how_many_others_take_tasks(
+    office: Office,
+) -> None:
+    session = office.join("n1")
+    for other in ("n2", "n3"):
+        office.join(other)
+    session.outbox.take()
+    office.woken = 0
+    office.say(session, pb.AgentMessage(departing=pb.Departing()))
+    (message,) = session.outbox.take()
+    assert (message.departure_noted.takers, office.woken) == (2, 1)
+    assert office.state.nodes[N1].is_departing
+
+
+def test_an_agent_can_say_that_of_no_node_but_its_own(office: Office) -> None:
+    session = office.join("n1")
+    office.join("n2")
+    office.desk.receive(session, pb.AgentMessage(node_id="n2", departing=pb.Departing()))
+    assert not office.state.nodes[NodeId("n2")].is_departing
+    assert office.state.nodes[N1].is_departing
+
+
+def test_a_hello_may_say_it_too(office: Office) -> None:
+    hello = pb.Hello(description=to_proto(a_description("n1")), departing=True)
+    office.desk.join(pb.AgentMessage(node_id="n1", hello=hello))
+    assert office.state.nodes[N1].is_departing
+    office.join("n1")
+    assert not office.state.nodes[N1].is_departing

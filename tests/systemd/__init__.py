@@ -1,0 +1,1 @@
+"""Berth under a real systemd, on machines that are containers."""

@@ -1,0 +1,141 @@
+"""A machine that is shut down gives its tasks away first, and is as before when it is back.
+
+The machine's own scheduler leads, so that the order of the units counts too: the agent leaves
+before anything that it needs for that goes. Another agent, on the same Engine, is the node
+that takes the tasks; each node touches only its own containers.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from berth.wire.tls import TlsSettings
+from tests.cluster import wait_until
+from tests.cluster.programs import AgentProgram
+from tests.hosts import Lab, free_port
+from tests.machine.machine import Machine
+from tests.systemd.asking import AGENT, SCHEDULER, started
+
+pytestmark = [pytest.mark.e2e, pytest.mark.systemd]
+
+
+@pytest.fixture(scope="module")
+def journalled(machine: Machine) -> Machine:
+    """The machine, whose journal outlives its shutdowns."""
+    machine("mkdir -p /var/log/journal && systemctl restart systemd-journald")
+    return machine
+
+
+@pytest.fixture
+def other(journalled: Machine, one_host: Lab, keys: Path, tmp_path: Path) -> Iterator[AgentProgram]:
+    """Another node of the cluster, which stays up."""
+    host = one_host.hosts[0]
+    agent = AgentProgram(
+        host,
+        schedulers=[f"{host.address}:7701"],
+        http_port=free_port(host.address),
+        state_dir=tmp_path / "state",
+        files_dir=tmp_path / "files",
+        tls=TlsSettings(keys / "ca.crt", keys / "other.crt", keys / "other.key"),
+        flags=["--node-name=other"],
+        env={},
+        log_path=tmp_path / "other.log",
+    )
+    agent.start()
+    wait_until("it is ready", lambda: state_of(journalled, "other") == ("ready", "active"))
+    yield agent
+    if agent.is_running:
+        agent.stop()
+    journalled("berth node rm --force other")
+
+
+def state_of(machine: Machine, name: str) -> tuple[str, str]:
+    """Return state and availability of a node, as `berth node ls` tells them."""
+    for line in machine("berth node ls --format json").splitlines():
+        node = json.loads(line)["node"]
+        if node["description"]["hostname"] == name:
+            return node["state"], node["spec"]["availability"]
+    return "", ""
+
+
+def placed_on(machine: Machine, service: str) -> str:
+    """Return the node of a service's only running task."""
+    lines = machine(f"berth service ps --format json {service}").splitlines()
+    tasks = [json.loads(line) for line in lines]
+    (node,) = [task["node_name"] for task in tasks if task["status"]["state"] == "running"]
+    return str(node)
+
+
+def told(machine: Machine, event: str) -> str:
+    """Return the newest line of this event in the agent's journal, of all boots."""
+    return machine(f"journalctl -u {AGENT} -o cat --no-pager | grep {event} | tail -n 1")
+
+
+def shut_down_and_boot(machine: Machine, how: str) -> None:
+    machine(f"systemctl {how}", check=False)
+    machine.wait_off()
+    machine.boot()
+    machine.wait_active(SCHEDULER, AGENT)
+    wait_until("it is ready", lambda: state_of(machine, "machine")[0] == "ready")
+
+
+def test_stopping_and_restarting_the_agent_moves_nothing(
+    journalled: Machine, other: AgentProgram, one_host: Lab, service: str
+) -> None:
+    before = started(one_host, service)
+    journalled(f"systemctl restart {AGENT} && systemctl stop {AGENT} && systemctl start {AGENT}")
+    wait_until("it is ready", lambda: state_of(journalled, "machine")[0] == "ready")
+    assert started(one_host, service) == before != {}
+    assert told(journalled, "departure_begun") == ""
+
+
+@pytest.mark.parametrize("how", ["poweroff", "reboot"])
+def test_a_shutdown_moves_tasks_first_and_after_the_boot_the_node_is_active(
+    journalled: Machine, other: AgentProgram, one_host: Lab, how: str
+) -> None:
+    machine = journalled
+    image = one_host.images.sleeper("1.0")
+    machine("berth node drain --wait other")
+    machine(f"berth service create --name moving {image}")
+    machine("berth node activate other")
+    assert placed_on(machine, "moving") == "machine"
+    shut_down_and_boot(machine, how)
+    assert '"why": "no task is left"' in told(machine, "departure_over")
+    assert state_of(machine, "machine") == ("ready", "active")
+    assert placed_on(machine, "moving") == "other"
+    machine("berth service rm moving")
+
+
+def test_the_only_node_goes_down_at_once_and_an_operators_drain_stays(
+    journalled: Machine, service: str
+) -> None:
+    machine = journalled
+    machine("berth node drain machine")
+    shut_down_and_boot(machine, "reboot")
+    assert "no other node takes tasks; 1 task left" in told(machine, "departure_over")
+    assert state_of(machine, "machine") == ("ready", "drain")
+    machine("berth node activate machine")
+    wait_until("the task is back", lambda: placed_on(machine, service) == "machine")
+
+
+def test_without_a_leader_the_machine_goes_down_after_a_bounded_wait(
+    journalled: Machine, other: AgentProgram, service: str
+) -> None:
+    journalled(f"systemctl stop {SCHEDULER}")
+    shut_down_and_boot(journalled, "poweroff")
+    assert "no leader answers; 1 task left" in told(journalled, "departure_over")
+
+
+def test_a_drain_that_is_switched_off_moves_nothing(
+    journalled: Machine, other: AgentProgram, one_host: Lab, service: str
+) -> None:
+    machine, before = journalled, started(one_host, service)
+    set_to = "sed -i 's|^#*drain_on_shutdown_s = .*|{}|' /etc/berth/agent.toml"
+    machine(set_to.format('drain_on_shutdown_s = "0s"') + f" && systemctl reload {AGENT}")
+    shut_down_and_boot(machine, "reboot")
+    # The Engine is outside of this machine, so that here the container outlives it.
+    assert started(one_host, service) == before != {}
+    assert "left after 0 s" in told(machine, "departure_over")
+    machine(set_to.format('#drain_on_shutdown_s = "60s"') + f" && systemctl reload {AGENT}")
