@@ -13,6 +13,7 @@ RECORDING = FOLDER / "rules" / "berth-recording.yml"
 ALERTS = FOLDER / "rules" / "berth-alerts.yml"
 CONFIGURATIONS = sorted(path.name for path in FOLDER.glob("*.yml"))
 CASES = FOLDER / "tests" / "alerts.yml"
+LIVE = (TOP / "tests" / "e2e" / "test_alerts.py").read_text("utf-8")
 METRIC = re.compile(r"\b((?:berth|etcd|swarm_manager)_[a-z0-9_]+|up)\b(?=[{\s)[]|$)")
 
 
@@ -71,6 +72,25 @@ def test_the_runbook_has_a_place_to_set_and_its_label_stays_here(name):
     text = (FOLDER / name).read_text("utf-8")
     assert "  external_labels:\n    berth_runbook: https://" in text
     assert "    - regex: berth_runbook\n      action: labeldrop\n" in text
+
+
+def test_the_table_of_alerts_names_case_paragraph_and_live_fault_of_every_one():
+    rows = re.findall(
+        r"^\| \[(\w+)\]\(#(\w+)\) \| [^|]+ \| ([^|]+) \| `(\w+)` \|$",
+        (TOP / "docs/runbook.md").read_text("utf-8"),
+        re.MULTILINE,
+    )
+    assert [name for name, *_ in rows] == alert_names()
+    cases = dict(re.findall(r'- name: "(\w+): ([^"]*)"', CASES.read_text("utf-8")))
+    for name, anchor, case, test in rows:
+        assert anchor == name.lower()
+        assert case == cases[name]
+        body = re.search(
+            rf"^def {test}\(.*?(?=^(?:def|class|@)|\Z)", LIVE, re.MULTILINE | re.DOTALL
+        )
+        expected = re.findall(r"expect\(cluster, prometheus,|expect\(small, it,", body[0])
+        assert expected, f"{test} waits for no alert"
+        assert f'"{name}"' in body[0], f"{test} does not wait for {name}"
 
 
 def test_links_within_the_runbook_lead_somewhere():
