@@ -12,6 +12,8 @@ ever, for instance for its own host port).
 
 from berth.model.instant import Instant
 from berth.model.task import Task, TaskState
+from scheduler.core.births import bind_group
+from scheduler.core.costs import PLACE_US, group_us, tasks_within
 from scheduler.core.now import Now
 from scheduler.core.placement.place import place, place_on, why_not
 from scheduler.core.service_state import ServiceState, slot_of
@@ -21,54 +23,82 @@ FAILURE_WINDOW_S = 300.0
 """Failures of a service on a node count against that node for this long (swarmkit's figure)."""
 
 
-def schedule(state: LeaderState, now: Now, budget: int) -> int:
-    """Place up to about `budget` waiting tasks; return how many were placed.
+def schedule(state: LeaderState, now: Now, budget_us: int) -> int:
+    """Place waiting tasks for about `budget_us`; return how many were placed.
 
     Services whose tasks fit nowhere stay waiting and are not tried again until something is freed.
     """
     everyone = state.table.relief != state.relief_tried
-    services = list(state.waiting_services) if everyone else list(state.newly_waiting)
-    placed = 0
-    for service_id in services:
-        if placed >= budget:
+    services = state.waiting_services if everyone else state.newly_waiting
+    placed, left_us = 0, budget_us
+    for service_id in list(services):
+        if left_us <= 0:
             return placed
         state.newly_waiting.pop(service_id, None)
         service = state.services.get(service_id)
         if service is None or not service.waiting:
             state.waiting_services.pop(service_id, None)
             continue
-        placed += _schedule_service(state, service, now, budget - placed)
-        if len(service.waiting) and placed >= budget:
+        found, left_us = _schedule_service(state, service, now, left_us)
+        placed += found
+        if len(service.waiting) and left_us <= 0:
             state.newly_waiting[service_id] = None
             return placed
     state.relief_tried = state.table.relief
     return placed
 
 
-def _schedule_service(state: LeaderState, service: ServiceState, now: Now, budget: int) -> int:
-    _feed_penalties(state, service, now.instant)
+def _schedule_service(
+    state: LeaderState, service: ServiceState, now: Now, budget_us: int
+) -> tuple[int, int]:
+    """Place some of what waits of a service; return how many were placed, and the budget left.
+
+    None is left when there may be more to place; what fits nowhere costs nothing.
+    """
+    if service.failures_by_node:
+        _feed_penalties(state, service, now.instant)
     groups: dict[int, list[Task]] = {}
-    placed = 0
-    grouped = 0
+    slots = service.slots
+    placed = grouped = 0
+    left_us = budget_us
+    room = tasks_within(budget_us)
     for task in list(service.waiting.values()):
-        if placed + grouped >= budget:
+        if grouped >= room or left_us <= 0:
             break
-        predecessor = _predecessor(service, task)
-        if task.home is not None:
-            placed += _place_at_home(state, service, task, predecessor, now)
-        elif predecessor is not None:
-            placed += _place_replacement(state, service, task, predecessor, now)
-        else:
+        if task.home is None and len(slots[task.slot]) == 1:
             groups.setdefault(task.template_version, []).append(task)
             grouped += 1
+            continue
+        predecessor = _predecessor(service, task)
+        if task.home is not None:
+            found = _place_at_home(state, service, task, predecessor, now)
+        elif predecessor is not None:
+            found = _place_replacement(state, service, task, predecessor, now)
+        else:
+            found = _place_anywhere(state, service, task, now)
+        placed += found
+        left_us -= found * PLACE_US
     for version, tasks in groups.items():
-        outcome = place(state.table, service.demand(version), len(tasks))
-        for task, node in zip(tasks, outcome.nodes, strict=False):
-            state.bind(service, task, node, now)
-        placed += len(outcome.nodes)
+        found = _place_group(state, service, version, tasks, now)
+        placed += found
+        left_us = 0 if found == room else left_us - group_us(found)
     if not service.waiting:
         state.waiting_services.pop(service.record.id, None)
-    return placed
+    return placed, left_us
+
+
+def _place_group(
+    state: LeaderState, service: ServiceState, version: int, tasks: list[Task], now: Now
+) -> int:
+    """Place tasks of one template that replace nothing: all at once."""
+    demand = service.demand(version)
+    nodes = place(state.table, demand, len(tasks)).nodes
+    if demand.generic:
+        for task, node in zip(tasks, nodes, strict=False):
+            state.bind(service, task, node, now)
+    else:
+        bind_group(state, service, tasks[: len(nodes)], nodes, now)
+    return len(nodes)
 
 
 def _predecessor(service: ServiceState, task: Task) -> Task | None:

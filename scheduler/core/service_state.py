@@ -6,10 +6,13 @@ keeps all indexes in step), deciding (reconcile, rollout).
 
 import zlib
 from collections import deque
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from typing import cast
 
 from berth.model.ids import NodeId, TaskId
 from berth.model.instant import Instant, Timestamp
+from berth.model.service import ModeKind
 from berth.model.task import FinishedTask, Task, TaskState
 from scheduler.core.placement.demand import Demand, compile_demand
 from scheduler.core.service_record import ServiceRecord, Template
@@ -84,6 +87,26 @@ class ServiceState:
         else:
             self.phases[slot] = phase
             self.slots_by_phase.setdefault(phase, set()).add(slot)
+
+    def open_slots(self, slots: Collection[SlotKey], phase: str) -> None:
+        """Note of many slots that they stand at `phase`; none of them had a phase."""
+        self.phases.update(dict.fromkeys(slots, phase))
+        self.slots_by_phase.setdefault(phase, set()).update(slots)
+
+    def unbegun(self, slots: Iterable[SlotKey]) -> list[int]:
+        """Return those of `slots` that were opened and in which nothing ever was that could matter.
+
+        `plan_slot` would say of each that a task is to be made at once
+        (tests/unit/scheduler/core/test_supervise_shortcuts.py).
+        """
+        if self.record.spec.mode.kind is not ModeKind.REPLICATED:
+            return []
+        held, phases = self.slots, self.phases
+        found = [slot for slot in slots if slot not in held and slot in phases]
+        if self.history or self.closing or self.begun or self.handing_over:
+            known = {*self.history, *self.closing, *self.begun, *self.handing_over}
+            found = [slot for slot in found if slot not in known]
+        return cast("list[int]", found)
 
     def in_phase(self, phase: str) -> set[SlotKey]:
         """Return the slots that stand at `phase`."""

@@ -8,21 +8,20 @@ dirty for the next turn. Deterministic: the same state and the same `Now` give t
 import heapq
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from math import inf
 
 from berth.model.ids import NodeId, ServiceId
 from berth.model.instant import NEVER, START, Instant, Timestamp, after
 from scheduler.core import membership
 from scheduler.core.clock_steps import forget_future
+from scheduler.core.costs import SERVICE_US, TURN_SHARE_US
 from scheduler.core.now import Now
 from scheduler.core.refresh import refresh_documents
 from scheduler.core.scheduling import schedule
 from scheduler.core.service_state import SlotKey
 from scheduler.core.state import LeaderState
 from scheduler.core.supervise import supervise
-
-SLOTS_PER_TURN = 250
-"""How many slots, and placements, one turn works on: a few milliseconds."""
 
 _ORPHAN_CHECK_S = 60.0
 _NOTHING_SHOWN = Timestamp(inf)
@@ -90,15 +89,15 @@ def take_turn(state: LeaderState, timers: Timers, now: Now) -> TurnReport:
             if slot is not None:
                 state.services[service_id].dirty_slots[slot] = None
             state.dirty[service_id] = None
-    budget = SLOTS_PER_TURN
-    for service_id in list(state.dirty):
-        if budget <= 0:
+    left_us = TURN_SHARE_US
+    for service_id in list(islice(state.dirty, TURN_SHARE_US // SERVICE_US + 1)):
+        if left_us <= 0:
             break
         state.dirty.pop(service_id, None)
         service = state.services.get(service_id)
         if service is not None:
-            budget -= 1 + supervise(state, service, now, partial(_wake, timers, service_id), budget)
-    placed = schedule(state, now, SLOTS_PER_TURN)
+            left_us -= supervise(state, service, now, partial(_wake, timers, service_id), left_us)
+    placed = schedule(state, now, TURN_SHARE_US)
     state.chronicle.seal(now.timestamp)
     return TurnReport(lost, placed, bool(state.dirty or state.newly_waiting))
 

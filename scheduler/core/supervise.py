@@ -14,8 +14,9 @@ from berth.model.fence import fence_after_s, replace_after_s
 from berth.model.ids import NodeId
 from berth.model.instant import NEVER, Instant, after
 from berth.model.node import NodeState
-from berth.model.service import ModeKind
 from berth.model.task import FinishedTask, Task, TaskState
+from scheduler.core.births import add_first_tasks
+from scheduler.core.costs import BIRTH_US, SERVICE_US, SLOT_US
 from scheduler.core.now import Now
 from scheduler.core.placement.place import global_candidates
 from scheduler.core.reconcile import (
@@ -43,10 +44,13 @@ Waker = Callable[[Instant, SlotKey | None], None]
 """Asks that the service (slot None) or one slot of it be looked at again at an instant."""
 
 
-def supervise(state: LeaderState, service: ServiceState, now: Now, wake: Waker, budget: int) -> int:
+def supervise(
+    state: LeaderState, service: ServiceState, now: Now, wake: Waker, budget_us: int
+) -> int:
     """Bring one service one step closer to what its user wants; harmless to repeat.
 
-    At most `budget` slots are planned; the service stays dirty for the rest. Returns how many were.
+    Slots are looked at for about `budget_us`, at least one; the service stays dirty for the rest.
+    Returns what that cost, as `costs` estimates it.
     """
     if service.is_all_dirty:
         service.is_all_dirty = False
@@ -57,8 +61,9 @@ def supervise(state: LeaderState, service: ServiceState, now: Now, wake: Waker, 
         else:
             _plan_slots(state, service)
         keys: set[SlotKey] = {*service.slots, *service.history, *service.phases}
-        service.dirty_slots = dict.fromkeys(sorted(keys, key=_order))
-    slots = list(islice(service.dirty_slots, budget))
+        service.dirty_slots = dict.fromkeys(_in_order(keys))
+    cost_us = SERVICE_US + _bear(state, service, now, max(budget_us // BIRTH_US, 1))
+    slots = list(islice(service.dirty_slots, max((budget_us - cost_us) // SLOT_US, 0)))
     for slot in slots:
         del service.dirty_slots[slot]
         _supervise_slot(state, service, slot, now, wake)
@@ -74,7 +79,19 @@ def supervise(state: LeaderState, service: ServiceState, now: Now, wake: Waker, 
     else:
         _supervise_rollout(state, service, now, wake)
         service.is_fresh = False
-    return len(slots)
+    return cost_us + len(slots) * SLOT_US
+
+
+def _bear(state: LeaderState, service: ServiceState, now: Now, slots_max: int) -> int:
+    """Make the first tasks of slots that were just opened, all at once; return what that cost."""
+    slots = service.unbegun(islice(service.dirty_slots, slots_max))
+    if not slots:
+        return 0
+    for slot in slots:
+        del service.dirty_slots[slot]
+        service.set_phase(slot, Phase.YOUNG)
+    add_first_tasks(state, service, slots, now)
+    return len(slots) * BIRTH_US
 
 
 def _recall_rollout(service: ServiceState) -> None:
@@ -93,8 +110,9 @@ def _recall_rollout(service: ServiceState) -> None:
     }
 
 
-def _order(slot: SlotKey) -> tuple[int, str]:
-    return (slot, "") if isinstance(slot, int) else (0, slot)
+def _in_order(slots: set[SlotKey]) -> list[SlotKey]:
+    """Return slots by number, or by node: those of one service are all of one kind."""
+    return sorted(slots)
 
 
 def _plan_slots(state: LeaderState, service: ServiceState) -> None:
@@ -127,8 +145,7 @@ def _plan_slots(state: LeaderState, service: ServiceState) -> None:
         plan = plan_scale(replicas, held, on_node, service.closing)
         opening, closing = plan.open_slots, plan.close_slots
     service.closing.update(closing)
-    for slot in opening:
-        service.set_phase(slot, Phase.YOUNG)
+    service.open_slots([slot for slot in opening if slot not in service.phases], Phase.YOUNG)
 
 
 def _supervise_slot(
@@ -142,10 +159,6 @@ def _supervise_slot(
     if _is_plain(state, service, slot, tasks):
         service.set_phase(slot, Phase.SETTLED)
         service.handing_over.discard(slot)
-        return
-    if not tasks and _is_unbegun(service, slot):
-        service.set_phase(slot, Phase.YOUNG)
-        state.add_task(service, slot, record.template_version, TaskState.RUNNING, now)
         return
     may_create = True
     if isinstance(slot, str):
@@ -222,21 +235,6 @@ def _is_plain(state: LeaderState, service: ServiceState, slot: SlotKey, tasks: l
         return False
     node = state.nodes[task.node_id]
     return node.state is not NodeState.DOWN and not node.must_be_left
-
-
-def _is_unbegun(service: ServiceState, slot: SlotKey) -> bool:
-    """Return whether an empty slot was just opened: nothing ever ran in it that could matter.
-
-    `plan_slot` would say the same, that a task is made at once; this says it at a tenth of the
-    cost when 100,000 replicas are born (tests/unit/scheduler/core/test_supervise_shortcuts.py).
-    """
-    return (
-        slot not in service.history
-        and slot not in service.closing
-        and slot not in service.begun
-        and slot not in service.handing_over
-        and service.record.spec.mode.kind is ModeKind.REPLICATED
-    )
 
 
 def _fate(state: LeaderState, service: ServiceState, now: Now, wake: Waker, task: Task) -> Fate:

@@ -10,14 +10,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from berth.model.ids import Revision
 from berth.model.instant import Timestamp
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(NamedTuple):  # Half the cost of a frozen dataclass; a burst makes one for each node.
     """Set `key` (relative to the cluster's prefix, for example ``services/abc``) to `value`."""
 
     key: str

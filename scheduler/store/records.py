@@ -1,15 +1,13 @@
 """Stored records <-> the leader's memory, with schema versions.
 
 Duty: encode what `LeaderState.unsaved` names, and decode single records. Not here: building memory
-from a whole snapshot (loading). Every record carries `SCHEMA`; this code reads its own and the one
-before, and refuses newer ones, since writing them back would lose what it does not know.
+from a whole snapshot (loading), the bytes of placed tasks (placed_tasks). Every record carries
+`SCHEMA`; this code reads its own and the one before, and refuses newer ones, since writing them
+back would lose what it does not know.
 
 Order of writing: history before placements. A leader that dies between two transactions then leaves
 an ended task in both, and the loader believes the history; the other order would forget an attempt.
 """
-
-from collections.abc import Iterable
-from functools import lru_cache
 
 from berth.model.cluster import ClusterSettings
 from berth.model.ids import ClusterId, NodeId, ServiceId, task_id
@@ -29,6 +27,7 @@ from scheduler.core.unsaved import Unsaved
 from scheduler.store import keys
 from scheduler.store.event_records import encode_events
 from scheduler.store.file_records import encode_file
+from scheduler.store.placed_tasks import encode_placements
 from scheduler.store.port import Change, Delete, Put
 from scheduler.store.recordpb import records_pb2 as pb
 from scheduler.store.schema import SCHEMA, checked
@@ -63,8 +62,9 @@ def encode_changes(state: LeaderState, unsaved: Unsaved) -> list[Change]:
         key = keys.history_key(service_id, shard)
         value = b"" if service is None else encode_history(service, shard)
         changes.append(Put(key, value) if value else Delete(key))
+    node_tasks = state.node_tasks
     for node_id in unsaved.placements:
-        tasks = state.node_tasks.get(node_id)
+        tasks = node_tasks.get(node_id)
         key = keys.placements_key(node_id)
         changes.append(Put(key, encode_placements(tasks.values())) if tasks else Delete(key))
     changes += [Delete(keys.file_key(key)) for key, file in files.items() if file is None]
@@ -203,65 +203,8 @@ def decode_service(value: bytes) -> ServiceRecord:
     )
 
 
-def encode_placements(tasks: Iterable[Task]) -> bytes:
-    """Return the stored form of a node's tasks; their IDs follow from slot and attempt.
-
-    A task's part is kept with the task: a node's document is written again whenever one of its
-    tasks changes, and building all parts anew each time would cost ten times as much.
-    """
-    parts: dict[ServiceId, list[bytes]] = {}
-    for task in tasks:
-        encoded = task.encoded
-        if not encoded:
-            encoded = task.encoded = _framed(_TASKS_TAG, _encode_task(task))
-        same = parts.get(task.service_id)
-        if same is None:
-            parts[task.service_id] = [_service_head(task.service_id), encoded]
-        else:
-            same.append(encoded)
-    return b"".join((_HEAD, *(_framed(_SERVICES_TAG, b"".join(it)) for it in parts.values())))
-
-
-@lru_cache(maxsize=16_384)
-def _service_head(service: ServiceId) -> bytes:
-    """Return the part of a service's placements on any node that is before its tasks."""
-    return pb.ServicePlacements(service_id=service).SerializeToString()
-
-
-_HEAD = pb.PlacementsRecord(schema=SCHEMA).SerializeToString()
-_TASKS_TAG = (pb.ServicePlacements.TASKS_FIELD_NUMBER << 3) | 2
-_SERVICES_TAG = (pb.PlacementsRecord.SERVICES_FIELD_NUMBER << 3) | 2
-
-
-def _framed(tag: int, body: bytes) -> bytes:
-    """Return `body` as one length-delimited field, as protobuf's wire format has it."""
-    length = len(body)
-    if length <= 0x7F:
-        return b"%c%c%b" % (tag, length, body)
-    head = bytearray((tag,))
-    while length > 0x7F:
-        head.append(length & 0x7F | 0x80)
-        length >>= 7
-    head.append(length)
-    return bytes(head) + body
-
-
-def _encode_task(task: Task) -> bytes:
-    placed = pb.PlacedTask(
-        slot=task.slot,
-        attempt=task.attempt,
-        template_version=task.template_version,
-        desired=task.desired,
-        observed=task.observed,
-        created_at=task.created_at,
-    )
-    for kind, units in task.granted:
-        placed.granted.add(kind=kind, units=units)
-    return placed.SerializeToString()
-
-
 def decode_placements(node: NodeId, value: bytes, now: Now) -> list[Task]:
-    """Read what `encode_placements` wrote; observed states are as of that writing."""
+    """Read what `placed_tasks.encode_placements` wrote; observed states are as of that writing."""
     message = checked(pb.PlacementsRecord.FromString(value), "placements")
     return [
         _decode_task(node, ServiceId(group.service_id), placed, now)

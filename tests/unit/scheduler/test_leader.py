@@ -51,7 +51,7 @@ def test_turns_of_a_burst_leave_a_pause_for_everything_else() -> None:
             led.join("n1")
             await clock.sleep(1)
             turns.times.clear()
-            spec = a_spec(replicas=1500)  # Several turns' work.
+            spec = a_spec(replicas=9000)  # Several turns' work.
             await led.leader.perform(
                 lambda state, now: commands.create_service(state, ServiceId("web"), spec, b"", now)
             )

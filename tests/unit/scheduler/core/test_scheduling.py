@@ -8,6 +8,7 @@ from berth.model.node import Availability, NodeSpec
 from berth.model.service import UpdateOrder, UpdatePolicy
 from berth.model.task import TaskState
 from scheduler.core import commands
+from scheduler.core.costs import group_us
 from scheduler.core.scheduling import FAILURE_WINDOW_S, schedule
 from scheduler.core.service_state import ServiceState
 from tests.builders import a_spec
@@ -32,40 +33,40 @@ def with_waiting(world: World, name: str, tasks: int, **fields: float) -> Servic
 def test_everything_that_fits_is_placed() -> None:
     world = World(nodes=3)
     web = with_waiting(world, "web", 6)
-    assert schedule(world.state, world.now, 100) == 6
+    assert schedule(world.state, world.now, group_us(100)) == 6
     assert waiting(world, web) == [0]
     assert world.state.waiting_services == {}
-    assert schedule(world.state, world.now, 100) == 0
+    assert schedule(world.state, world.now, group_us(100)) == 0
 
 
 def test_a_turn_places_no_more_than_its_budget_and_the_next_goes_on() -> None:
     world = World(nodes=3)
     web, db = with_waiting(world, "web", 5), with_waiting(world, "db", 2)
-    assert schedule(world.state, world.now, 3) == 3
+    assert schedule(world.state, world.now, group_us(3)) == 3
     assert waiting(world, web, db) == [2, 2]
-    assert schedule(world.state, world.now, 3) == 3
+    assert schedule(world.state, world.now, group_us(3)) == 3
     assert waiting(world, web, db) == [0, 1]
-    assert schedule(world.state, world.now, 3) == 1
+    assert schedule(world.state, world.now, group_us(3)) == 1
 
 
 def test_a_budget_that_one_service_uses_up_leaves_the_next_for_the_next_turn() -> None:
     world = World(nodes=3)
     web, db = with_waiting(world, "web", 2), with_waiting(world, "db", 2)
-    assert schedule(world.state, world.now, 2) == 2
+    assert schedule(world.state, world.now, group_us(2)) == 2
     assert waiting(world, web, db) == [0, 2]
-    assert schedule(world.state, world.now, 2) == 2
+    assert schedule(world.state, world.now, group_us(2)) == 2
 
 
 def test_what_fits_nowhere_is_not_tried_again_until_something_is_freed() -> None:
     world = World(nodes=1)
     big = with_waiting(world, "big", 1, cpus=8)
-    schedule(world.state, world.now, 100)
+    schedule(world.state, world.now, group_us(100))
     assert waiting(world, big) == [1]
     assert world.state.relief_tried == world.state.table.relief
     assert big.record.id in world.state.waiting_services
     assert not world.state.newly_waiting
     world.join("n2", cpus=16)
-    assert schedule(world.state, world.now, 100) == 1
+    assert schedule(world.state, world.now, group_us(100)) == 1
 
 
 def test_a_service_that_is_gone_waits_no_more() -> None:
@@ -85,7 +86,7 @@ def test_a_service_whose_waiting_tasks_were_dropped_waits_no_more() -> None:
     big = with_waiting(world, "big", 1, cpus=8)
     (task,) = big.waiting.values()
     world.state.drop_task(task)
-    assert schedule(world.state, world.now, 100) == 0
+    assert schedule(world.state, world.now, group_us(100)) == 0
     assert world.state.waiting_services == {}
 
 
@@ -168,7 +169,7 @@ def test_a_replacement_of_what_crashed_meanwhile_goes_anywhere() -> None:
     world.update("web", a_spec(image="slow:2", cpus=3))
     new = world.state.add_task(world.service(), 1, 2, S.READY, world.now)
     world.fail(old)
-    assert schedule(world.state, world.now, 100) == 1
+    assert schedule(world.state, world.now, group_us(100)) == 1
     assert new.node_id is not None
 
 

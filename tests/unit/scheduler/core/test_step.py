@@ -5,11 +5,14 @@ import pytest
 from berth.model.ids import NodeId, ServiceId
 from berth.model.instant import NEVER, START, Instant
 from scheduler.core import step
-from scheduler.core.step import SLOTS_PER_TURN, Timers, next_wake, take_turn
+from scheduler.core.costs import BIRTH_US, TURN_SHARE_US
+from scheduler.core.step import Timers, next_wake, take_turn
 from tests.builders import a_spec, restart
 from tests.unit.scheduler.core.world import World
 
 WEB = ServiceId("web")
+
+BIRTHS_PER_TURN = TURN_SHARE_US // BIRTH_US
 
 
 def at(seconds: float) -> Instant:
@@ -79,22 +82,22 @@ def test_a_turn_with_nothing_to_do_does_nothing() -> None:
 
 def test_a_turn_is_bounded_and_says_that_it_is_unfinished() -> None:
     world = World(nodes=3)
-    world.create(a_spec(replicas=2 * SLOTS_PER_TURN))
+    world.create(a_spec(replicas=2 * BIRTHS_PER_TURN))
     report = take_turn(world.state, world.timers, world.now)
     assert report.is_unfinished
-    assert report.placed <= SLOTS_PER_TURN
-    assert len(world.state.tasks) <= SLOTS_PER_TURN
+    assert report.placed <= BIRTHS_PER_TURN
+    assert len(world.state.tasks) <= BIRTHS_PER_TURN
     turns = 1
     while take_turn(world.state, world.timers, world.now).is_unfinished:
         turns += 1
-    assert turns <= 4
-    assert len(world.state.tasks) == 2 * SLOTS_PER_TURN
+    assert turns <= 5
+    assert len(world.state.tasks) == 2 * BIRTHS_PER_TURN
 
 
 def test_services_that_found_no_room_in_a_turn_have_theirs_in_the_next() -> None:
     world = World(nodes=3)
     for name in ("a", "b"):
-        world.create(a_spec(name, replicas=SLOTS_PER_TURN + 1))
+        world.create(a_spec(name, replicas=BIRTHS_PER_TURN + 1))
     world.create(a_spec("c"))
     take_turn(world.state, world.timers, world.now)
     assert len(world.state.dirty) == 3

@@ -12,7 +12,6 @@ from scheduler.core.now import Now
 from scheduler.core.reconcile import Create, Fate, Phase, SlotPlan, SlotView, plan_slot
 from scheduler.core.service_record import UpdateState, UpdateStatus, create_record
 from scheduler.core.service_state import ServiceState
-from scheduler.core.supervise import _is_unbegun
 from tests.builders import a_spec, restart
 
 NOW = Now(Instant(1000.0), Timestamp(1_700_000_000.0))
@@ -26,7 +25,8 @@ def test_a_slot_just_opened_gets_its_first_task(condition: str, state: UpdateSta
     if state is not None:
         record = replace(record, update_status=UpdateStatus(state, "", NOW.timestamp))
     service = ServiceState(record)
-    assert _is_unbegun(service, 1)
+    service.open_slots([1], Phase.YOUNG)
+    assert service.unbegun([1, 2]) == [1]
     view = SlotView(record, (), (), lambda _: Fate.KEEP, settle_s=0.0)
     made = Create(record.template_version, TaskState.RUNNING)
     assert plan_slot(view, NOW) == SlotPlan((made,), Phase.YOUNG, NEVER)
@@ -37,12 +37,16 @@ def test_a_slot_that_knows_more_is_planned() -> None:
     for name in ("closing", "begun", "handing_over"):
         service = ServiceState(record)
         getattr(service, name).add(1)
-        assert not _is_unbegun(service, 1), name
+        service.open_slots([1, 2], Phase.YOUNG)
+        assert service.unbegun([1, 2]) == [2], name
     service = ServiceState(record)
+    service.open_slots([1, 2], Phase.YOUNG)
     service.history[1] = []
-    assert not _is_unbegun(service, 1)
+    assert service.unbegun([1, 2]) == [2]
 
 
 def test_a_global_service_is_planned() -> None:
     record = create_record(ServiceId("web"), a_spec(is_global=True), NOW.timestamp, b"")
-    assert not _is_unbegun(ServiceState(record), 1)
+    service = ServiceState(record)
+    service.open_slots([1], Phase.YOUNG)
+    assert service.unbegun([1]) == []

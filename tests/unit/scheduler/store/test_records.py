@@ -5,12 +5,10 @@ from dataclasses import replace
 import pytest
 
 from berth.errors import InternalError
-from berth.model.ids import NodeId, ServiceId
-from berth.model.instant import Instant, Timestamp
+from berth.model.ids import ServiceId
+from berth.model.instant import Timestamp
 from berth.model.job import RunCause
 from berth.model.schedule import SCHEDULE_LABEL
-from berth.model.task import Task, TaskState
-from scheduler.core.now import Now
 from scheduler.core.service_record import (
     UpdateState,
     UpdateStatus,
@@ -24,42 +22,6 @@ from scheduler.store.recordpb import records_pb2 as pb
 from tests.builders import a_job, a_node, a_spec
 
 T = Timestamp
-NOW = Now(Instant(5.0), Timestamp(1e9))
-
-
-def a_task(service: str, slot: int, attempt: int = 1) -> Task:
-    return Task(
-        id="t",
-        service_id=ServiceId(service),
-        slot=slot,
-        home=None if slot else NodeId("n1"),
-        attempt=attempt,
-        template_version=3,
-        desired=TaskState.RUNNING,
-        created_at=Timestamp(7.5),
-        node_id=NodeId("n1"),
-        observed=TaskState.STARTING,
-        granted=(("gpu", ("a", "b")),),
-    )
-
-
-def test_joined_parts_are_what_protobuf_itself_would_write():
-    tasks = [a_task("s1", 1), a_task("s1", 200, 300), *(a_task("s2", n) for n in range(1, 40))]
-    joined = records.encode_placements(tasks)
-    assert pb.PlacementsRecord.FromString(joined).SerializeToString() == joined
-    read = records.decode_placements(NodeId("n1"), joined, NOW)
-    assert [(t.service_id, t.slot, t.attempt) for t in read] == [
-        (t.service_id, t.slot, t.attempt) for t in tasks
-    ]
-    assert read[0].granted == tasks[0].granted
-    assert (read[0].desired, read[0].observed) == (TaskState.RUNNING, TaskState.STARTING)
-
-
-def test_a_global_task_has_its_node_for_a_slot():
-    (read,) = records.decode_placements(
-        NodeId("n1"), records.encode_placements([a_task("s1", 0)]), NOW
-    )
-    assert (read.slot, read.home) == (0, "n1")
 
 
 def test_a_service_comes_back_with_every_template_in_use():

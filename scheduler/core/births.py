@@ -1,0 +1,89 @@
+"""Many new tasks at once: for a group, what `LeaderState.add_task` and `bind` do for one.
+
+Why this stands apart: where 100,000 replicas are created, or a lost rack's are made anew, one call
+a task for every index costs 15 us a task, ten times as much as filling each index by one call for
+the whole group. tests/property/test_births.py holds the two ways to the same memory, documents and
+messages; whoever changes one changes the other.
+
+Only for replicated services, for tasks without a predecessor in their slot and without generic
+resources, which are granted one by one.
+"""
+
+from collections.abc import Sequence
+from itertools import repeat
+
+from berth.model.ids import NodeId, task_ids
+from berth.model.task import Task, TaskState, newborn_tasks
+from scheduler.core.now import Now
+from scheduler.core.service_state import STORY_LENGTH, ServiceState
+from scheduler.core.state import LeaderState
+
+
+def add_first_tasks(
+    state: LeaderState, service: ServiceState, slots: Sequence[int], now: Now
+) -> None:
+    """Add a task that waits for a place to each of `slots`, in which nothing ever was."""
+    record = service.record
+    attempt = record.attempt_floor + 1
+    ids = task_ids(record.id, slots, attempt)
+    tasks = newborn_tasks(
+        ids,
+        slots,
+        service_id=record.id,
+        attempt=attempt,
+        template_version=record.template_version,
+        now=now.instant,
+        today=now.timestamp,
+    )
+    known = len(state.tasks)
+    state.tasks.update(zip(ids, tasks, strict=True))
+    assert len(state.tasks) == known + len(tasks), f"a task of service {record.id} exists"
+    running, pending = TaskState.RUNNING, TaskState.PENDING
+    state.chronicle.changes.extend(
+        (service, task, None, None, pending, running, None) for task in tasks
+    )
+    service.slots.update(zip(slots, [[task] for task in tasks], strict=True))
+    service.waiting.update(zip(ids, tasks, strict=True))
+    state.waiting_services[record.id] = None
+    state.newly_waiting[record.id] = None
+
+
+def bind_group(
+    state: LeaderState,
+    service: ServiceState,
+    tasks: Sequence[Task],
+    nodes: Sequence[NodeId],
+    now: Now,
+) -> None:
+    """Give each of `tasks` the node at its place in `nodes`, which placement occupied already."""
+    instant, timestamp = now.instant, now.timestamp
+    node_tasks, untold, waiting = state.node_tasks, state.untold, service.waiting
+    assigned = TaskState.ASSIGNED
+    state.chronicle.changes.extend(
+        (service, task, task.observed, task.desired, assigned, task.desired, None) for task in tasks
+    )
+    is_all = len(tasks) == len(waiting)
+    for task, node in zip(tasks, nodes, strict=True):
+        task.node_id = node
+        task.reason = ""
+        task.observed = assigned
+        task.observed_since = instant
+        task.observed_at = timestamp
+        task.encoded = b""
+        task_id = task.id
+        node_tasks[node][task_id] = task
+        told = untold.get(node)
+        if told is None:
+            untold[node] = {task_id: task}
+        else:
+            told[task_id] = task
+        if not is_all:
+            del waiting[task_id]
+    if is_all:
+        waiting.clear()
+    state.unsaved.placements.update(zip(nodes, repeat(None)))
+    last = slice(max(len(tasks) - STORY_LENGTH, 0), None)
+    service.story.extend(
+        (timestamp, task.slot, task.attempt, f"assigned to {node}")
+        for task, node in zip(tasks[last], nodes[last], strict=True)
+    )

@@ -1,0 +1,162 @@
+"""Tasks that are made and bound in groups are what they would be one by one.
+
+Two memories get the same services on the same nodes, one by `births`, one by `add_task` and `bind`;
+afterwards all that either knows, would write and would tell is the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from berth.model.ids import NodeId, ServiceId, task_id, task_ids
+from berth.model.task import Task, TaskState, newborn_tasks
+from scheduler.core import invariants
+from scheduler.core.births import add_first_tasks, bind_group
+from scheduler.core.placement.place import place
+from scheduler.core.service_record import create_record
+from scheduler.core.service_state import STORY_LENGTH, ServiceState
+from scheduler.core.state import LeaderState
+from scheduler.dispatch.messages import assignment_of
+from scheduler.store.records import encode_changes
+from tests.builders import a_spec
+from tests.unit.scheduler.core.world import World
+
+S = TaskState
+NAMES = tuple(field.name for field in fields(Task))
+
+
+def one_by_one(world: World, service: ServiceState, slots: Sequence[int]) -> None:
+    for slot in slots:
+        world.state.add_task(service, slot, service.record.template_version, S.RUNNING, world.now)
+
+
+def bind_one_by_one(
+    world: World, service: ServiceState, tasks: Sequence[Task], nodes: Sequence[NodeId]
+) -> None:
+    for task, node in zip(tasks, nodes, strict=True):
+        world.state.bind(service, task, node, world.now)
+
+
+def as_values(task: Task) -> tuple[object, ...]:
+    return tuple(getattr(task, name) for name in NAMES)
+
+
+def what_is_known(state: LeaderState) -> dict[str, object]:
+    """Everything a later decision could rest on, in the order in which it is held."""
+    return {
+        "tasks": [as_values(task) for task in state.tasks.values()],
+        "on nodes": {node: list(tasks) for node, tasks in state.node_tasks.items()},
+        "untold": {node: list(tasks) for node, tasks in state.untold.items()},
+        "unsaved": list(state.unsaved.placements),
+        "waiting": (list(state.waiting_services), list(state.newly_waiting)),
+        "load": state.table.load.counts.values.tolist(),
+        "services": [
+            (
+                [(slot, [task.id for task in tasks]) for slot, tasks in service.slots.items()],
+                list(service.waiting),
+                list(service.story),
+                service.running,
+            )
+            for service in state.services.values()
+        ],
+        "changes": [
+            (service.record.id, task.id, *rest) for service, task, *rest in state.chronicle.changes
+        ],
+    }
+
+
+def what_leaves(state: LeaderState) -> list[object]:
+    unsaved, untold, forgotten = state.take_changes()
+    told = [
+        (node, [assignment_of(t, state.services[t.service_id].record) for t in tasks.values()])
+        for node, tasks in untold.items()
+    ]
+    return [encode_changes(state, unsaved), told, forgotten]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 40), st.integers(0, 3)), min_size=1, max_size=4),
+    st.integers(1, 5),
+    st.booleans(),
+)
+def test_a_group_is_what_its_tasks_would_be_one_by_one(
+    groups: list[tuple[int, int]], nodes: int, bind_some: bool
+) -> None:
+    worlds = [World(nodes=nodes), World(nodes=nodes)]
+    for number, (size, floor) in enumerate(groups):
+        for world, together in zip(worlds, (True, False), strict=True):
+            record = create_record(
+                ServiceId(f"s{number}"), a_spec(f"s{number}"), world.now.timestamp
+            )
+            service = world.state.put_service(record)
+            if floor:
+                world.state._raise_floor(service, floor)
+            slots = range(1, size + 1)
+            if together:
+                add_first_tasks(world.state, service, slots, world.now)
+            else:
+                one_by_one(world, service, slots)
+            waiting = list(service.waiting.values())[: size // 2 if bind_some else size]
+            placed = place(world.state.table, service.demand(1), len(waiting)).nodes
+            if together:
+                bind_group(world.state, service, waiting, placed, world.now)
+            else:
+                bind_one_by_one(world, service, waiting, placed)
+    ours, theirs = (world.state for world in worlds)
+    invariants.check(ours)
+    assert what_is_known(ours) == what_is_known(theirs)
+    assert what_leaves(ours) == what_leaves(theirs)
+
+
+def test_a_long_story_keeps_its_end() -> None:
+    stories = []
+    for together in (True, False):
+        world = World(nodes=2)
+        service = world.create(a_spec())
+        slots = range(1, STORY_LENGTH + 20)
+        one_by_one(world, service, slots)
+        tasks = list(service.waiting.values())
+        placed = place(world.state.table, service.demand(1), len(tasks)).nodes
+        if together:
+            bind_group(world.state, service, tasks, placed, world.now)
+        else:
+            bind_one_by_one(world, service, tasks, placed)
+        stories.append(list(service.story))
+    assert stories[0] == stories[1]
+    assert len(stories[0]) == STORY_LENGTH
+
+
+@given(st.lists(st.integers(1, 10**6), max_size=20), st.integers(1, 10**4), st.text("abc"))
+def test_ids_of_many_are_the_ids_of_each(slots: list[int], attempt: int, text: str) -> None:
+    service = ServiceId(text)
+    assert task_ids(service, slots, attempt) == [
+        task_id(service, slot, None, attempt) for slot in slots
+    ]
+
+
+def test_a_newborn_task_has_every_field_as_the_class_would_set_it() -> None:
+    now = World(nodes=0).now
+    (made,) = newborn_tasks(
+        ["t"],
+        [7],
+        service_id=ServiceId("s"),
+        attempt=2,
+        template_version=3,
+        now=now.instant,
+        today=now.timestamp,
+    )
+    called = Task(
+        id="t",
+        service_id=ServiceId("s"),
+        slot=7,
+        home=None,
+        attempt=2,
+        template_version=3,
+        desired=S.RUNNING,
+        created_at=now.timestamp,
+        observed_since=now.instant,
+        observed_at=now.timestamp,
+    )
+    assert as_values(made) == as_values(called)
