@@ -11,8 +11,9 @@ a `ClusterStore`, and nothing else.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, TypeVar
 
 import structlog
@@ -20,9 +21,10 @@ import structlog
 from berth.clock import Clock
 from berth.entropy import Entropy
 from berth.errors import NotLeaderError, StaleEpochError
-from berth.model.ids import Epoch, NodeId, Revision, TaskId
-from berth.model.instant import Instant
-from scheduler.commit_pace import COMMITS_AHEAD, NODES_PER_SLICE, is_commit_due
+from berth.model.ids import Epoch, NodeId, Revision, ServiceId, TaskId
+from berth.model.instant import NEVER, Instant
+from scheduler.commit_pace import COMMITS_AHEAD, NODES_PER_SLICE, READ_PATIENCE_S, is_commit_due
+from scheduler.commits_under_way import CommitsUnderWay
 from scheduler.core import membership
 from scheduler.core.now import Now
 from scheduler.core.state import LeaderState
@@ -99,9 +101,13 @@ class Leader:
         self._undelivered = 0
         self._is_held = False
         self._waiters: list[asyncio.Future[Revision]] = []
+        self._readers: list[asyncio.Future[Revision]] = []
+        """They too wait for what is unsaved, but a burst need not hurry for them."""
+        self._read_at = NEVER
+        """When the first of them came."""
         self._unanswered: set[asyncio.Future[Revision]] = set()
         """Every waiter until it is answered, in `_waiters` or in a parcel."""
-        self._last_commit: asyncio.Future[Revision] | None = None
+        self._commits = CommitsUnderWay()
         self._ended: BaseException | None = None
         self._superseded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.desk = AgentDesk(
@@ -172,7 +178,7 @@ class Leader:
             if is_over or is_commit_due(
                 now.instant - committed,
                 undelivered=self._undelivered,
-                is_awaited=bool(self._waiters),
+                is_awaited=self._is_awaited(now.instant),
                 tasks=gathered,
                 nodes=len(self.state.untold),
             ):
@@ -186,6 +192,9 @@ class Leader:
             # Counted from the turn's beginning: a pause may hit at any point of the round.
             expected = Instant(now.instant + TURN_PAUSE_S + wait_s)
             await self._wait_due(wait_s)
+
+    def _is_awaited(self, now: Instant) -> bool:
+        return bool(self._waiters) or now - self._read_at >= READ_PATIENCE_S
 
     async def _wait_due(self, wait_s: float) -> None:
         if not self._due.is_set() and wait_s > 0:
@@ -236,19 +245,21 @@ class Leader:
         joining: list[AgentSession] = []
         purged: dict[NodeId, list[TaskId]] = {}
         if is_last:
-            waiters, self._waiters = self._waiters, []
+            waiters, self._waiters = self._waiters + self._readers, []
+            self._readers, self._read_at = [], NEVER
             joining = self.desk.take_joining()
             purged = state.take_purged()
         if not (unsaved or untold or forgotten or purged or waiters or joining):
             return not is_last
         deliveries = self._packing.pack(untold, forgotten, joining, purged)
-        if unsaved or self._last_commit is None:
-            self._last_commit = self._store.commit_nowait(encode_changes(state, unsaved))
-            self._last_commit.add_done_callback(_mark_retrieved)
+        if unsaved or self._commits.last is None:
+            durable = self._store.commit_nowait(encode_changes(state, unsaved))
+            self._commits.add(unsaved, durable)
         for waiter in waiters:
             deliveries.append(_resolver(waiter))
         self._undelivered += is_last
-        self._parcels.put_nowait(_Parcel(self._last_commit, deliveries, is_last))
+        assert self._commits.last is not None
+        self._parcels.put_nowait(_Parcel(self._commits.last, deliveries, is_last))
         return not is_last
 
     async def _deliver(self) -> None:
@@ -284,18 +295,59 @@ class Leader:
         return result
 
     async def settled(self) -> Revision:
-        """Wait until all that memory holds now is durable; what is read before may then leave.
+        """Take a turn, and wait until all that memory holds then is durable.
 
         Raises:
             NotLeaderError: leadership ended meanwhile.
         """
         self._check_leading()
-        waiter: asyncio.Future[Revision] = asyncio.get_running_loop().create_future()
+        waiter = self._waiter()
         self._waiters.append(waiter)
-        self._unanswered.add(waiter)
-        waiter.add_done_callback(self._unanswered.discard)
         self._due.set()
         return await waiter
+
+    def is_durable(self, services: Collection[ServiceId] | None = None) -> bool:
+        """Return whether all that users see of `services` and of nodes now may leave at once.
+
+        Args:
+            services: which; None = of everything in memory.
+
+        Raises:
+            NotLeaderError: leadership has ended.
+        """
+        self._check_leading()
+        has_begun = self._commits.last is not None
+        is_saved = has_begun and not self.state.unsaved.concerns(services)
+        return is_saved and self._commits.newest_with(services) is None
+
+    async def wait_durable(self, services: Collection[ServiceId] | None = None) -> None:
+        """Wait until what users see of `services` and of nodes now is durable, and may leave.
+
+        No turn is taken for it where nothing is unsaved, and a burst goes at its own pace for a
+        while: who reads waits for the commit that comes anyway.
+
+        Args:
+            services: which; None = of everything in memory.
+
+        Raises:
+            NotLeaderError: leadership ended meanwhile.
+        """
+        if self.is_durable(services):
+            return
+        waiter = self._waiter()
+        if self._commits.last is None or self.state.unsaved.concerns(services):
+            self._readers.append(waiter)
+            self._read_at = min(self._read_at, self._clock.instant())
+            self._due.set()
+        elif under_way := self._commits.newest_with(services):
+            under_way.add_done_callback(partial(_pass_on, waiter))
+        await waiter
+
+    def _waiter(self) -> asyncio.Future[Revision]:
+        waiter: asyncio.Future[Revision] = asyncio.get_running_loop().create_future()
+        self._unanswered.add(waiter)
+        waiter.add_done_callback(self._unanswered.discard)
+        return waiter
 
     @property
     def is_over(self) -> bool:
@@ -329,7 +381,7 @@ def _as_not_leading(cause: BaseException) -> NotLeaderError:
     return NotLeaderError(f"this scheduler has stopped leading: {cause}")
 
 
-def _mark_retrieved(future: asyncio.Future[Revision]) -> None:
-    # Its failure is met by the delivery, or by nobody once the leadership has ended.
-    if not future.cancelled():
-        future.exception()
+def _pass_on(waiter: asyncio.Future[Revision], durable: asyncio.Future[Revision]) -> None:
+    """Answer `waiter` once a commit is durable; the end of the leadership answers otherwise."""
+    if not durable.cancelled() and durable.exception() is None:
+        _resolver(waiter)(durable.result())

@@ -9,10 +9,11 @@ so that error leaves here only when nothing was changed.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, TypeVar
 
 from berth.errors import NotLeaderError, OutcomeUnknownError, StoreUnavailableError
+from berth.model.ids import ServiceId
 from scheduler.core.now import Now
 from scheduler.core.state import LeaderState
 from scheduler.leader import Leader
@@ -72,24 +73,35 @@ async def perform(
         ) from error
 
 
-async def wait_readable(leader: Leader, store_health: Callable[[], StoreHealth]) -> None:
-    """Wait until what was just read from memory may leave.
+async def wait_readable(
+    leader: Leader,
+    store_health: Callable[[], StoreHealth],
+    services: Collection[ServiceId] | None = None,
+) -> None:
+    """Wait until what was just read from memory may leave: not at all where that is durable.
 
     While the store takes no writes the cluster is read-only, not blind: after a short wait memory
     is shown as it is. Users' writes are refused then, so what memory is ahead by is the leader's
     own bookkeeping.
 
+    Args:
+        leader: whose memory was read.
+        store_health: how the store does.
+        services: of which something was read, besides nodes; None = anything.
+
     Raises:
         StoreUnavailableError: the store confirms nothing, and says nothing either.
         NotLeaderError: this scheduler does not lead any more.
     """
+    if not leader.is_over and leader.is_durable(services):
+        return
     is_impaired = store_health().state is not StoreState.OK
     if is_impaired and leader.is_over:
         return  # Nobody can lead while the store is away: what was known last is shown.
     wait_s = READ_WAIT_IMPAIRED_S if is_impaired else READ_WAIT_S
     try:
         async with asyncio.timeout(wait_s):
-            await leader.settled()
+            await leader.wait_durable(services)
     except TimeoutError as error:
         health = store_health()
         if health.state is StoreState.OK:

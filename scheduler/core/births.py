@@ -82,6 +82,7 @@ def bind_group(
     if is_all:
         waiting.clear()
     state.unsaved.placements.update(zip(nodes, repeat(None)))
+    state.unsaved.tasks[service.record.id] = None
     last = slice(max(len(tasks) - STORY_LENGTH, 0), None)
     service.story.extend(
         (timestamp, task.slot, task.attempt, f"assigned to {node}")

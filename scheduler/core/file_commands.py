@@ -71,6 +71,7 @@ def create_file(state: LeaderState, record: FileRecord, now: Now) -> FileRecord:
     stamped = replace(record, created_at=now.timestamp, updated_at=now.timestamp)
     state.files.put(stamped)
     note_file(state.chronicle, CREATE, stamped)
+    state.unsaved.files[stamped.key] = None
     return stamped
 
 
@@ -93,6 +94,7 @@ def update_file_labels(
     )
     state.files.put(changed)
     note_file(state.chronicle, UPDATE, changed)
+    state.unsaved.files[changed.key] = None
     return changed
 
 
@@ -111,6 +113,7 @@ def remove_file(state: LeaderState, record: FileRecord) -> None:
         )
     state.files.drop(record)
     note_file(state.chronicle, REMOVE, record)
+    state.unsaved.files[record.key] = None
 
 
 def users_of(state: LeaderState, key: FileKey) -> list[str]:

@@ -2,7 +2,8 @@
 
 Duty: the record, the shelf that indexes them, and what references of specs mean. Pure; payloads are
 sealed here as they are in the store.
-Not here: users' changes (file_commands), sealing (scheduler.store.sealing), sending them to nodes
+Not here: users' changes and what they leave unsaved (file_commands), sealing
+(scheduler.store.sealing), sending them to nodes
 (scheduler.dispatch.files).
 Invariants (tests/unit/scheduler/core/test_files.py): a name means one file of a kind; a record's
 payload never changes; no `repr` shows one.
@@ -44,23 +45,16 @@ class FileShelf:
     def __init__(self) -> None:
         self._records: dict[FileKey, FileRecord] = {}
         self._names: dict[tuple[FileKind, str], FileId] = {}
-        self._unsaved: dict[FileKey, None] = {}
-
-    def load(self, record: FileRecord) -> None:
-        """Index a record that the store has."""
-        self._records[record.key] = record
-        self._names[record.kind, record.name] = record.id
 
     def put(self, record: FileRecord) -> None:
         """Add or replace a record."""
-        self.load(record)
-        self._unsaved[record.key] = None
+        self._records[record.key] = record
+        self._names[record.kind, record.name] = record.id
 
     def drop(self, record: FileRecord) -> None:
         """Forget a record."""
         del self._records[record.key]
         del self._names[record.kind, record.name]
-        self._unsaved[record.key] = None
 
     def get(self, key: FileKey) -> FileRecord | None:
         """Return a record by kind and full ID."""
@@ -79,11 +73,6 @@ class FileShelf:
     def count(self, kind: FileKind) -> int:
         """Return how many there are of a kind."""
         return sum(record_kind is kind for record_kind, _ in self._names)
-
-    def take_unsaved(self) -> dict[FileKey, None]:
-        """Hand over which records differ from the store, and begin anew."""
-        unsaved, self._unsaved = self._unsaved, {}
-        return unsaved
 
 
 def resolve_references(shelf: FileShelf, spec: ServiceSpec) -> tuple[ServiceSpec, list[Fault]]:

@@ -38,15 +38,13 @@ class Outgoing:
 
         What is taken can be committed by itself: all that placements may rest on is in it.
         """
-        unsaved, self.unsaved = self.unsaved, Unsaved()
-        unsaved.files = self.files.take_unsaved()
+        unsaved, self.unsaved = self.unsaved, self.unsaved.split_off(nodes_max)
         unsaved.events = self.chronicle.take_unsaved()
         for node in unsaved.placements:
             self.lagging.pop(node, None)
         untold, self.untold = self.untold, {}
         forgotten, self.forgotten = self.forgotten, {}
-        left = unsaved.split_off(nodes_max)
-        self.unsaved.placements = left
+        left = self.unsaved.placements
         self.untold = {node: untold.pop(node) for node in left if node in untold}
         self.forgotten = {node: forgotten.pop(node) for node in left if node in forgotten}
         return unsaved, untold, forgotten

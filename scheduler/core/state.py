@@ -121,9 +121,9 @@ class LeaderState(Outgoing):
 
     def close_slot(self, service: ServiceState, slot: SlotKey) -> None:
         """Forget a slot that is no longer wanted and has no tasks left."""
-        finished = service.history.pop(slot, None)
-        if finished:
+        if finished := service.history.pop(slot, None):
             self.unsaved.history[service.record.id, history_shard(slot)] = None
+            self.unsaved.tasks[service.record.id] = None
             self._raise_floor(service, finished[-1].attempt)
             for entry in finished:
                 self.chronicle.note_gone(service, entry, entry.state)
@@ -329,11 +329,12 @@ class LeaderState(Outgoing):
         if task.node_id is not None:
             del self.node_tasks[task.node_id][task.id]
             self.unsaved.placements[task.node_id] = None
+            self.unsaved.tasks[task.service_id] = None
             self.untold.get(task.node_id, {}).pop(task.id, None)
             self.forgotten.setdefault(task.node_id, []).append(task.id)
 
     def tell_again(self, service: ServiceState) -> None:
-        """Have every node of the service told again: what goes with its template has changed."""
+        """Have a service's nodes told again: what goes with its template has changed."""
         for tasks in service.slots.values():
             for task in tasks:
                 if task.node_id is not None:
@@ -343,6 +344,7 @@ class LeaderState(Outgoing):
         task.encoded = b""
         if task.node_id is not None:
             self.unsaved.placements[task.node_id] = None
+            self.unsaved.tasks[task.service_id] = None
             self.untold.setdefault(task.node_id, {})[task.id] = task
 
     def tell_story(self, service: ServiceState, task: Task, now: Now, words: str) -> None:

@@ -1,9 +1,10 @@
 """Which documents of the leader's memory differ from the store.
 
-Duty: one set a kind of document. Not here: what makes a document differ (state), writing it
-(scheduler.store.records), when (scheduler.leader).
+Duty: one set a kind of document, and whether what an answer shows is among them. Not here: what
+makes a document differ (state), writing it (scheduler.store.records), when (scheduler.leader).
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from itertools import islice
 
@@ -25,14 +26,28 @@ class Unsaved:
     files: dict[FileKey, None] = field(default_factory=dict)
     events: dict[int, tuple[ObjectEvent, ...]] = field(default_factory=dict)
     """By the time of their first: what to keep of the chronicle; nothing = keep it no more."""
+    tasks: dict[ServiceId, None] = field(default_factory=dict)
+    """The services whose tasks are among what differs in `placements` and `history`."""
 
     def __bool__(self) -> bool:
         return any(getattr(self, kind.name) for kind in fields(self))
 
-    def split_off(self, nodes_max: int | None) -> dict[NodeId, None]:
+    def concerns(self, services: Collection[ServiceId] | None) -> bool:
+        """Return whether what users see of `services`, or of nodes, differs; None = anything."""
+        if services is None:
+            return bool(self)
+        # What is shown of a service depends on its nodes too: which are lost, where ports answer.
+        return bool(self.nodes) or any(
+            service in self.services or service in self.tasks for service in services
+        )
+
+    def split_off(self, nodes_max: int | None) -> "Unsaved":
         """Take out and return the placements of all but `nodes_max` nodes; None leaves all."""
         if nodes_max is None or len(self.placements) <= nodes_max:
-            return {}
-        left = dict.fromkeys(islice(self.placements, nodes_max, None))
+            return Unsaved()
+        # Any of the services may have tasks in what is left.
+        left = Unsaved(
+            placements=dict.fromkeys(islice(self.placements, nodes_max, None)), tasks=self.tasks
+        )
         self.placements = dict.fromkeys(islice(self.placements, nodes_max))
         return left

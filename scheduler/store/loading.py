@@ -46,7 +46,7 @@ def load_state(entries: Mapping[str, bytes], cluster: ClusterRecord, now: Now) -
     state.unsaved.cluster = stored is None
     for prefix in keys.FILES.values():
         for _, value in _under(entries, prefix):
-            state.files.load(decode_file(value))
+            state.files.put(decode_file(value))
     _load_nodes(state, entries, now)
     for _, value in _under(entries, keys.NETWORKS):
         network = decode_network(value)

@@ -97,32 +97,6 @@ def test_neither_agents_nor_users_hear_of_what_is_not_durable() -> None:
     play(story)
 
 
-def test_a_reading_waits_for_what_it_may_show() -> None:
-    async def story(cluster: Cluster) -> None:
-        cluster.hold_store()
-        call = cluster.create()
-        await cluster.clock.sleep(0.1)
-        reading = asyncio.ensure_future(cluster.led.leader.settled())
-        await cluster.clock.sleep(1)
-        assert not reading.done()
-        cluster.release_store()
-        assert await reading >= cluster.model.revision - 1
-        assert call.done()
-
-    play(story)
-
-
-def test_a_reading_when_all_is_durable_is_answered_at_once() -> None:
-    async def story(cluster: Cluster) -> None:
-        await cluster.create()
-        cluster.hold_store()
-        before = cluster.clock.instant()
-        await cluster.led.leader.settled()
-        assert cluster.clock.instant() - before < 0.1
-
-    play(story)
-
-
 def test_an_agent_that_joins_gets_no_set_that_is_not_durable() -> None:
     async def story(cluster: Cluster) -> None:
         await cluster.create()
@@ -192,6 +166,8 @@ def test_a_leader_that_has_ended_refuses_all() -> None:
             await cluster.create()
         with pytest.raises(NotLeaderError):
             await cluster.led.leader.settled()
+        with pytest.raises(NotLeaderError):
+            await cluster.led.leader.wait_durable()
         with pytest.raises(NotLeaderError):
             cluster.led.join("n2")
         assert not cluster.led.leader.state.services

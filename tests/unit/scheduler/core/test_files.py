@@ -31,21 +31,17 @@ def shelf() -> FileShelf:
     return shelf
 
 
-def test_what_was_put_is_found_and_is_to_be_saved(shelf: FileShelf) -> None:
+def test_what_was_put_is_found(shelf: FileShelf) -> None:
     assert shelf.get((SECRET, FileId("pw-id"))) == shelf.named(SECRET, "pw") == a_file("pw")
     assert shelf.named(CONFIG, "key") is None
     assert [record.name for record in shelf.of_kind(SECRET)] == ["key", "pw"]
     assert (shelf.count(SECRET), shelf.count(CONFIG)) == (2, 1)
-    assert len(shelf.take_unsaved()) == 3
-    assert not shelf.take_unsaved()
 
 
 def test_a_name_is_free_once_its_file_is_gone(shelf: FileShelf) -> None:
-    shelf.take_unsaved()
     shelf.drop(a_file("pw"))
     assert shelf.named(SECRET, "pw") is None
     assert shelf.named(CONFIG, "pw") is not None
-    assert list(shelf.take_unsaved()) == [(SECRET, "pw-id")]
 
 
 def test_a_record_shows_nothing_of_what_it_holds() -> None:
