@@ -8,6 +8,7 @@ Invariant (tests/unit/berth/test_answer_memory.py): but for ages, what is given 
 read; and never more than `room` values are kept.
 """
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, Final, Protocol, TypeVar
 
@@ -20,6 +21,7 @@ from berth.wire.convert import from_proto
 T = TypeVar("T")
 
 ROOM: Final = 8192
+_LISTS_MAX: Final = 512
 _NUMBERS: Final = [
     field.name for field in fields(NodeView) if field.name not in ("node", "heard_age_s")
 ]
@@ -39,6 +41,7 @@ class AnswerMemory:
     def __init__(self, room: int = ROOM) -> None:
         self._room = room
         self._values: dict[tuple[type, bytes], Any] = {}
+        self._lists: dict[tuple[str, bytes], tuple[str, Sequence[Any]]] = {}
 
     def read(self, kind: type[T], message: Any) -> T:
         """Return the `kind` that `message` mirrors, and alter its ages."""
@@ -52,6 +55,18 @@ class AnswerMemory:
         elif kind is not ServiceView:
             return from_proto(kind, message)
         return self._remembered(kind, message)
+
+    def listed(self, method: str, request: bytes) -> tuple[str, Sequence[Any]]:
+        """Return edition and values of the last answer to a request; "" = none is remembered."""
+        return self._lists.get((method, request), ("", ()))
+
+    def keep_list(self, method: str, request: bytes, edition: str, values: Sequence[Any]) -> None:
+        """Remember the answer to a request; what does not change is given as it is."""
+        self._lists.pop((method, request), None)
+        if edition:
+            self._lists[method, request] = edition, values
+        if len(self._lists) > _LISTS_MAX:
+            del self._lists[next(iter(self._lists))]
 
     def _remembered(self, kind: type[T], message: Message) -> T:
         key = (kind, message.SerializeToString(deterministic=True))

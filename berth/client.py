@@ -89,6 +89,7 @@ class ControlClient(FileCalls, NetworkCalls):
         self._calls = calls
         self._call = calls.call
         self._clock = clock
+        self._memory = memory
         self._read: Reader = from_proto if memory is None else memory.read
 
     async def __aenter__(self) -> Self:
@@ -191,11 +192,10 @@ class ControlClient(FileCalls, NetworkCalls):
         request = control_pb2.GetServiceRequest(name=name)
         return self._read(ServiceView, await self._call("GetService", request))
 
-    async def list_services(self, names: Sequence[str] = ()) -> list[ServiceView]:
+    async def list_services(self, names: Sequence[str] = ()) -> Sequence[ServiceView]:
         """Return the services named, or all."""
         request = control_pb2.ListServicesRequest(names=names)
-        answer = await self._call("ListServices", request)
-        return await self._read_all(ServiceView, answer.services)
+        return await self._listed("ListServices", request, ServiceView, "services")
 
     async def list_tasks(
         self,
@@ -205,7 +205,7 @@ class ControlClient(FileCalls, NetworkCalls):
         ids: Sequence[str] = (),
         only_wanted: bool = False,
         up_to_date: bool = False,
-    ) -> list[TaskView]:
+    ) -> Sequence[TaskView]:
         """Return tasks; what is given narrows.
 
         Args:
@@ -218,8 +218,7 @@ class ControlClient(FileCalls, NetworkCalls):
         request = control_pb2.ListTasksRequest(
             services=services, nodes=nodes, ids=ids, only_wanted=only_wanted, up_to_date=up_to_date
         )
-        answer = await self._call("ListTasks", request)
-        return await self._read_all(TaskView, answer.tasks)
+        return await self._listed("ListTasks", request, TaskView, "tasks")
 
     async def service_logs(
         self,
@@ -256,10 +255,10 @@ class ControlClient(FileCalls, NetworkCalls):
 
     # Nodes.
 
-    async def list_nodes(self, names: Sequence[str] = ()) -> list[NodeView]:
+    async def list_nodes(self, names: Sequence[str] = ()) -> Sequence[NodeView]:
         """Return the nodes named, or all."""
-        answer = await self._call("ListNodes", control_pb2.ListNodesRequest(names=names))
-        return await self._read_all(NodeView, answer.nodes)
+        request = control_pb2.ListNodesRequest(names=names)
+        return await self._listed("ListNodes", request, NodeView, "nodes")
 
     async def get_node(self, name: str) -> NodeView:
         """Return one node by name, ID or unique prefix of an ID."""
@@ -320,6 +319,20 @@ class ControlClient(FileCalls, NetworkCalls):
         return from_proto(ResolvedImage, await self._call("ResolveImage", request))
 
     # How answers are read.
+
+    async def _listed(self, method: str, request: Any, kind: type[T], field: str) -> Sequence[T]:
+        """Return a list: with a memory the very one of before, while nothing in it has changed."""
+        memory = self._memory
+        if memory is None:
+            return await self._read_all(kind, getattr(await self._call(method, request), field))
+        key = request.SerializeToString(deterministic=True)
+        request.known_edition, known = memory.listed(method, key)
+        answer = await self._call(method, request)
+        if answer.is_unchanged:
+            return known
+        found = await self._read_all(kind, getattr(answer, field))
+        memory.keep_list(method, key, answer.edition, found)
+        return found
 
     async def _read_all(self, kind: type[T], messages: Sequence[Any]) -> list[T]:
         """Read the messages of a long answer in slices, so that others have the event loop."""

@@ -26,10 +26,18 @@ def list_response(items: Sequence[T], write: Callable[[T], Any], clock: Clock) -
     return rendered_list(items, lambda item: to_json(write(item)), clock)
 
 
-def rendered_list(items: Sequence[T], render: Callable[[T], bytes], clock: Clock) -> Response:
-    """Return `items`, each as the JSON that `render` makes."""
+def rendered_list(
+    items: Sequence[T],
+    render: Callable[[T], bytes],
+    clock: Clock,
+    keep: Callable[[bytes], object] | None = None,
+) -> Response:
+    """Return `items`, each as the JSON that `render` makes; a short list is given to `keep`."""
     if len(items) <= _AT_ONCE_MAX:
-        return rendered(b"[" + b",".join(map(render, items)) + b"]")
+        body = b"[" + b",".join(map(render, items)) + b"]"
+        if keep is not None:
+            keep(body)
+        return rendered(body)
     return StreamingResponse(_pieces(items, render, clock), media_type="application/json")
 
 

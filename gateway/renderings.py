@@ -5,7 +5,7 @@ and the control client gives the same ones as long as they say the same (berth.a
 docker CLI that waits asks for the same nodes and tasks five times a second.
 Not here: what the JSON says (gateway.translate).
 Invariant (tests/unit/gateway/test_renderings.py): what is given is what would be rendered now; and
-never more than `room` are kept.
+never more than `room` objects and BODIES_BYTES_MAX of whole answers are kept.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,8 @@ from typing import Any, Final
 from gateway.answers import to_json
 
 ROOM: Final = 8192
+BODIES_BYTES_MAX: Final = 16 * 2**20
+_BODY_BYTES_MAX: Final = BODIES_BYTES_MAX // 16
 
 
 class Renderings:
@@ -22,6 +24,8 @@ class Renderings:
     def __init__(self, room: int = ROOM) -> None:
         self._room = room
         self._kept: dict[tuple[object, ...], tuple[tuple[object, ...], bytes]] = {}
+        self._bodies: dict[tuple[str, str, int], tuple[object, bytes]] = {}
+        self._bodies_bytes = 0
 
     def for_list(self, length: int) -> "Renderings":
         """Return where a list of that length is kept: a long one would drive out all else."""
@@ -43,3 +47,26 @@ class Renderings:
             if len(self._kept) > self._room:
                 del self._kept[next(iter(self._kept))]
         return found[1]
+
+    def body(self, kind: str, query: str, values: object) -> bytes | None:
+        """Return the body of an answer that was made of the very same values; None = none is kept.
+
+        Args:
+            kind: of the answer.
+            query: what else was asked.
+            values: what the cluster told, and what alone the answer was made of.
+        """
+        found = self._bodies.get((kind, query, id(values)))
+        return None if found is None else found[1]
+
+    def keep_body(self, kind: str, query: str, values: object, body: bytes) -> None:
+        """Keep the body of an answer, and let go of the oldest ones for it."""
+        key = (kind, query, id(values))
+        if len(body) > _BODY_BYTES_MAX or key in self._bodies:
+            return
+        # While the values are kept nothing else can have their identity.
+        self._bodies[key] = values, body
+        self._bodies_bytes += len(body)
+        while self._bodies_bytes > BODIES_BYTES_MAX:
+            _, oldest = self._bodies.pop(next(iter(self._bodies)))
+            self._bodies_bytes -= len(oldest)

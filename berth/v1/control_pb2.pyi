@@ -81,16 +81,22 @@ class GetServiceRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class ListServicesRequest(_message.Message):
-    __slots__ = ("names",)
+    __slots__ = ("names", "known_edition")
     NAMES_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_EDITION_FIELD_NUMBER: _ClassVar[int]
     names: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
+    known_edition: str
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., known_edition: _Optional[str] = ...) -> None: ...
 
 class ListServicesResponse(_message.Message):
-    __slots__ = ("services",)
+    __slots__ = ("services", "edition", "is_unchanged")
     SERVICES_FIELD_NUMBER: _ClassVar[int]
+    EDITION_FIELD_NUMBER: _ClassVar[int]
+    IS_UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     services: _containers.RepeatedCompositeFieldContainer[Service]
-    def __init__(self, services: _Optional[_Iterable[_Union[Service, _Mapping]]] = ...) -> None: ...
+    edition: str
+    is_unchanged: bool
+    def __init__(self, services: _Optional[_Iterable[_Union[Service, _Mapping]]] = ..., edition: _Optional[str] = ..., is_unchanged: _Optional[bool] = ...) -> None: ...
 
 class UpdateStatus(_message.Message):
     __slots__ = ("state", "message", "started_at", "completed_at")
@@ -153,24 +159,30 @@ class JobStatus(_message.Message):
     def __init__(self, iteration: _Optional[int] = ..., is_under_way: _Optional[bool] = ..., last_execution: _Optional[float] = ..., next_due_at: _Optional[float] = ..., runs: _Optional[_Iterable[_Union[_types_pb2.JobRun, _Mapping]]] = ..., awaits_schedule: _Optional[bool] = ...) -> None: ...
 
 class ListTasksRequest(_message.Message):
-    __slots__ = ("services", "nodes", "ids", "only_wanted", "up_to_date")
+    __slots__ = ("services", "nodes", "ids", "only_wanted", "up_to_date", "known_edition")
     SERVICES_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
     IDS_FIELD_NUMBER: _ClassVar[int]
     ONLY_WANTED_FIELD_NUMBER: _ClassVar[int]
     UP_TO_DATE_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_EDITION_FIELD_NUMBER: _ClassVar[int]
     services: _containers.RepeatedScalarFieldContainer[str]
     nodes: _containers.RepeatedScalarFieldContainer[str]
     ids: _containers.RepeatedScalarFieldContainer[str]
     only_wanted: bool
     up_to_date: bool
-    def __init__(self, services: _Optional[_Iterable[str]] = ..., nodes: _Optional[_Iterable[str]] = ..., ids: _Optional[_Iterable[str]] = ..., only_wanted: _Optional[bool] = ..., up_to_date: _Optional[bool] = ...) -> None: ...
+    known_edition: str
+    def __init__(self, services: _Optional[_Iterable[str]] = ..., nodes: _Optional[_Iterable[str]] = ..., ids: _Optional[_Iterable[str]] = ..., only_wanted: _Optional[bool] = ..., up_to_date: _Optional[bool] = ..., known_edition: _Optional[str] = ...) -> None: ...
 
 class ListTasksResponse(_message.Message):
-    __slots__ = ("tasks",)
+    __slots__ = ("tasks", "edition", "is_unchanged")
     TASKS_FIELD_NUMBER: _ClassVar[int]
+    EDITION_FIELD_NUMBER: _ClassVar[int]
+    IS_UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     tasks: _containers.RepeatedCompositeFieldContainer[Task]
-    def __init__(self, tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ...) -> None: ...
+    edition: str
+    is_unchanged: bool
+    def __init__(self, tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ..., edition: _Optional[str] = ..., is_unchanged: _Optional[bool] = ...) -> None: ...
 
 class Task(_message.Message):
     __slots__ = ("id", "service_id", "service_name", "slot", "node_id", "node_name", "attempt", "template_version", "desired", "status", "created_at", "state_at", "image", "granted", "is_history", "is_drifted", "is_current", "job_iteration", "is_numbered")
@@ -231,16 +243,22 @@ class NodeView(_message.Message):
     def __init__(self, node: _Optional[_Union[_types_pb2.Node, _Mapping]] = ..., tasks_running: _Optional[int] = ..., reserved_nano_cpus: _Optional[int] = ..., reserved_memory_bytes: _Optional[int] = ..., connected: _Optional[bool] = ..., heard_age_s: _Optional[float] = ...) -> None: ...
 
 class ListNodesRequest(_message.Message):
-    __slots__ = ("names",)
+    __slots__ = ("names", "known_edition")
     NAMES_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_EDITION_FIELD_NUMBER: _ClassVar[int]
     names: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
+    known_edition: str
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., known_edition: _Optional[str] = ...) -> None: ...
 
 class ListNodesResponse(_message.Message):
-    __slots__ = ("nodes",)
+    __slots__ = ("nodes", "edition", "is_unchanged")
     NODES_FIELD_NUMBER: _ClassVar[int]
+    EDITION_FIELD_NUMBER: _ClassVar[int]
+    IS_UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     nodes: _containers.RepeatedCompositeFieldContainer[NodeView]
-    def __init__(self, nodes: _Optional[_Iterable[_Union[NodeView, _Mapping]]] = ...) -> None: ...
+    edition: str
+    is_unchanged: bool
+    def __init__(self, nodes: _Optional[_Iterable[_Union[NodeView, _Mapping]]] = ..., edition: _Optional[str] = ..., is_unchanged: _Optional[bool] = ...) -> None: ...
 
 class GetNodeRequest(_message.Message):
     __slots__ = ("name",)

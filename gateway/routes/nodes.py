@@ -1,5 +1,7 @@
 """/nodes: list, inspect, update, remove."""
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -22,13 +24,17 @@ _MEMBERSHIPS = ("accepted", "pending")
 async def list_nodes(request: Request) -> Response:
     """GET /nodes."""
     gateway = gateway_of(request)
-    filters = Filters.from_text(request.query_params.get("filters", ""), _FILTERS)
+    text = request.query_params.get("filters", "")
+    filters = Filters.from_text(text, _FILTERS)
     filters.one_of("role", ("manager", WORKER))
     filters.one_of("membership", _MEMBERSHIPS)
     views = await gateway.client.list_nodes()
+    if (body := gateway.renderings.body("nodes", text, views)) is not None:
+        return rendered(body)
     found = await in_slices(views, lambda view: _is_wanted(view, filters), gateway.clock)
     renderings = gateway.renderings.for_list(len(found))
-    return rendered_list(found, lambda view: _rendered(view, renderings), gateway.clock)
+    keep = partial(gateway.renderings.keep_body, "nodes", text, views)
+    return rendered_list(found, lambda view: _rendered(view, renderings), gateway.clock, keep)
 
 
 def _rendered(view: NodeView, renderings: Renderings) -> bytes:

@@ -21,7 +21,7 @@ from berth.model.image import ImageReference
 from berth.model.registry_auth import RegistryAuth
 from berth.model.service import ServiceSpec
 from berth.views import CreatedService, ServiceView
-from gateway.answers import in_slices, rendered, rendered_list
+from gateway.answers import in_slices, rendered, rendered_list, to_json
 from gateway.context import gateway_of
 from gateway.filters import Filters
 from gateway.requests import json_body, object_version, registry_auth, strict_query_flag
@@ -66,13 +66,14 @@ async def inspect_service(request: Request) -> Response:
     """GET /services/{id}."""
     insert_defaults = strict_query_flag(request, "insertDefaults")
     gateway = gateway_of(request)
-    service = await gateway.client.get_service(request.path_params["id"])
+    # As a list of one: of it the same value is given while nothing has changed.
+    found = await gateway.client.list_services([request.path_params["id"]])
     kind = "service with defaults" if insert_defaults else "service"
-    return rendered(
-        gateway.renderings.of(
-            lambda: write_service(service, insert_defaults=insert_defaults), kind, service
-        )
-    )
+    body = gateway.renderings.body(kind, "", found)
+    if body is None:
+        body = to_json(write_service(found[0], insert_defaults=insert_defaults))
+        gateway.renderings.keep_body(kind, "", found, body)
+    return rendered(body)
 
 
 async def create_service(request: Request) -> Response:

@@ -1,6 +1,7 @@
 """/tasks: list and inspect."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -24,23 +25,28 @@ _STATES = tuple(state.name.lower() for state in TaskState)
 async def list_tasks(request: Request) -> Response:
     """GET /tasks."""
     gateway = gateway_of(request)
-    filters = Filters.from_text(request.query_params.get("filters", ""), _FILTERS)
+    text = request.query_params.get("filters", "")
+    filters = Filters.from_text(text, _FILTERS)
     filters.one_of("desired-state", _STATES)
     filters.one_of("runtime", ("container", "plugin"))
     names = filters.get("service")
-    services = await gateway.client.list_services(names)
-    known = {str(service.id): service for service in services}
     tasks = await gateway.client.list_tasks(
         services=names,
         nodes=filters.get("node"),
         ids=filters.get("id"),
         up_to_date=filters.flag("_up-to-date"),
     )
+    # Tasks are the same ones only while their services are, too.
+    if (body := gateway.renderings.body("tasks", text, tasks)) is not None:
+        return rendered(body)
+    services = await gateway.client.list_services(names)
+    known = {str(service.id): service for service in services}
     wanted = await in_slices(
         tasks, lambda task: _is_wanted(task, known.get(task.service_id), filters), gateway.clock
     )
     writer = TaskWriter(known, gateway.renderings.for_list(len(wanted)))
-    return rendered_list(wanted, writer.rendered, gateway.clock)
+    keep = partial(gateway.renderings.keep_body, "tasks", text, tasks)
+    return rendered_list(wanted, writer.rendered, gateway.clock, keep if names else None)
 
 
 def _is_wanted(task: TaskView, service: ServiceView | None, filters: Filters) -> bool:

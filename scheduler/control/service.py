@@ -8,17 +8,25 @@ Methods bear the names of the calls, take the leader that is to answer, and are 
 call that control.proto has and this class has not fails a test, not a user.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import Final, TypeVar
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from typing import Any, Final, TypeVar
 
 from berth.clock import Clock
 from berth.entropy import Entropy
 from berth.errors import InvalidRequestError
+from berth.model.ids import ServiceId
 from berth.model.image import ImageReference
 from berth.v1 import control_pb2 as pb
 from berth.v1 import streams_pb2
 from berth.wire.convert import write_proto
 from scheduler.control.durable import wait_readable
+from scheduler.control.editions import (
+    Editions,
+    Shown,
+    shown_nodes,
+    shown_services,
+    shown_tasks,
+)
 from scheduler.control.endpoints import published_at
 from scheduler.control.explanations import explain_subject
 from scheduler.control.files import FileAnswers
@@ -76,6 +84,7 @@ class ControlService(FileAnswers):
         self._entropy = entropy
         self._store_health = store_health
         self._memory = ViewMemory()
+        self._editions = Editions(entropy.new_id())
 
     # -- services
 
@@ -107,7 +116,7 @@ class ControlService(FileAnswers):
             service, lost[service.record.id], leader.now().timestamp, memory=self._memory
         )
         view.published_at.extend(published_at(leader.state, service))
-        return await self._readable(leader, view)
+        return await self._readable(leader, view, (service.record.id,))
 
     async def ListServices(  # noqa: N802
         self, leader: Leader, request: pb.ListServicesRequest
@@ -118,8 +127,14 @@ class ControlService(FileAnswers):
             found = _unique(commands.find_service(state, name) for name in request.names)
         else:
             found = [s for s in state.services.values() if not s.record.is_removing]
-        views = await self._in_slices(iter_services(state, found, self._memory))
-        return await self._readable(leader, pb.ListServicesResponse(services=views))
+        return await self._listed(
+            leader,
+            request,
+            lambda views, edition: pb.ListServicesResponse(services=views, **edition),
+            shown=lambda: shown_services(state, found),
+            views=iter_services(state, found, self._memory),
+            services=[service.record.id for service in found] if request.names else None,
+        )
 
     # -- tasks
 
@@ -136,8 +151,14 @@ class ControlService(FileAnswers):
             up_to_date=request.up_to_date,
         )
         viewer = TaskViewer(state, leader.now())
-        views = await self._in_slices(iter_tasks(state, wanted, viewer), TASKS_MAX)
-        return await self._readable(leader, pb.ListTasksResponse(tasks=views))
+        return await self._listed(
+            leader,
+            request,
+            lambda views, edition: pb.ListTasksResponse(tasks=views, **edition),
+            shown=lambda: shown_tasks(state, wanted, viewer),
+            views=iter_tasks(state, wanted, viewer),
+            services=[service.record.id for service in wanted.services] or None,
+        )
 
     async def Explain(  # noqa: N802
         self, leader: Leader, request: pb.ExplainRequest
@@ -164,11 +185,20 @@ class ControlService(FileAnswers):
         if request.names:
             named = (commands.find_node(state, name) for name in request.names)
             nodes = list({node.id: node for node in named}.values())
-        views = await self._in_slices(
+        views = (
             node_view(state, node, now, connected=node.id in leader.sessions, memory=self._memory)
             for node in nodes_by_name(nodes)
         )
-        return await self._readable(leader, pb.ListNodesResponse(nodes=views))
+        return await self._listed(
+            leader,
+            request,
+            lambda views, edition: pb.ListNodesResponse(nodes=views, **edition),
+            shown=lambda: shown_nodes(
+                [state.nodes[node.id] for node in nodes if node.id in state.nodes]
+            ),
+            views=views,
+            services=None,
+        )
 
     async def GetNode(  # noqa: N802
         self, leader: Leader, request: pb.GetNodeRequest
@@ -263,9 +293,32 @@ class ControlService(FileAnswers):
             )
         return view
 
-    async def _readable(self, leader: Leader, answer: T) -> T:
-        """Return `answer`, read from memory just now, once it may leave."""
-        await wait_readable(leader, self._store_health)
+    async def _listed(
+        self,
+        leader: Leader,
+        request: Any,
+        answer: Callable[[list[Any], dict[str, Any]], T],
+        *,
+        shown: Callable[[], Shown | None],
+        views: Iterable[Any],
+        services: Collection[ServiceId] | None,
+    ) -> T:
+        """Return a list once it may leave, or only that it is the edition that the caller has."""
+        before = shown()
+        edition = self._editions.of(_without_edition(request), before)
+        if edition and edition == request.known_edition:
+            made = answer([], {"edition": edition, "is_unchanged": True})
+            return await self._readable(leader, made, services)
+        found = await self._in_slices(views)
+        if edition and shown() != before:
+            edition = ""  # It is partly of now, and of no edition.
+        return await self._readable(leader, answer(found, {"edition": edition}), services)
+
+    async def _readable(
+        self, leader: Leader, answer: T, services: Collection[ServiceId] | None = None
+    ) -> T:
+        """Return `answer`, read just now of `services` (None = of anything), once it may leave."""
+        await wait_readable(leader, self._store_health, services)
         return answer
 
     async def _in_slices(self, items: Iterable[T | None], limit: int = TASKS_MAX) -> list[T]:
@@ -292,3 +345,11 @@ class ControlService(FileAnswers):
 def _unique(services: Iterator[T]) -> list[T]:
     """Return each service once, in the order of the request."""
     return list({id(service): service for service in services}.values())
+
+
+def _without_edition(request: Any) -> bytes:
+    asked = type(request)()
+    asked.CopyFrom(request)
+    asked.ClearField("known_edition")
+    key: bytes = type(request).__name__.encode() + asked.SerializeToString(deterministic=True)
+    return key

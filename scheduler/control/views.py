@@ -65,7 +65,7 @@ def service_view(
         updated_at=record.updated_at,
         desired_tasks=wanted_tasks(service),
         running_tasks=service.running - running_lost,
-        completed_tasks=_completed(service),
+        completed_tasks=completed_tasks(service),
         template_version=record.template_version,
         image_digest=pinned_digest(record.spec.task.container.image),
     )
@@ -101,7 +101,7 @@ def _add_job(view: pb.JobStatus, record: ServiceRecord, runs_as_of: Timestamp | 
         view.next_due_at = due_at
 
 
-def _completed(service: ServiceState) -> int:
+def completed_tasks(service: ServiceState) -> int:
     """Count the slots whose last task completed and that are not filled again."""
     if service.record.job is not None:
         return len(service.in_phase(Phase.DONE))
@@ -260,7 +260,7 @@ def iter_tasks(
     The Nones let a caller that works in slices count what was looked at, not what was found.
     """
     services = wanted.services or list(state.services.values())
-    accepts = _acceptance(wanted, viewer)
+    accepts = acceptance(wanted, viewer)
     for service in sorted(services, key=_by_name):
         slots = sorted({*service.slots, *service.history}, key=_slot_order(state))
         for slot in slots:
@@ -279,9 +279,11 @@ def iter_tasks(
                     yield viewer.finished(service, task)
 
 
-def _acceptance(
+def acceptance(
     wanted: TaskFilter, viewer: TaskViewer
 ) -> Callable[[ServiceState, Task | FinishedTask], bool]:
+    """Return what tells whether a task is asked for."""
+
     def accepts(service: ServiceState, task: Task | FinishedTask) -> bool:
         if wanted.nodes and task.node_id not in wanted.nodes and task.home not in wanted.nodes:
             return False

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from gateway.renderings import Renderings
+from gateway.renderings import BODIES_BYTES_MAX, Renderings
 
 
 def test_the_same_values_are_written_once_and_others_anew():
@@ -40,3 +40,26 @@ def test_a_long_list_drives_nothing_out():
         assert for_long.of(partial(int, number), "n", [number]) == str(number).encode()
     assert renderings.of(lambda: 2, "n", kept) == b"1"
     assert renderings.for_list(2) is renderings
+
+
+def test_a_body_is_given_again_for_the_very_same_values():
+    renderings, values = Renderings(), [object()]
+    assert renderings.body("nodes", "", values) is None
+    renderings.keep_body("nodes", "", values, b"[]")
+    assert renderings.body("nodes", "", values) == b"[]"
+    assert renderings.body("nodes", "{}", values) is None
+    assert renderings.body("tasks", "", values) is None
+    assert renderings.body("nodes", "", list(values)) is None
+
+
+def test_bodies_have_bounds():
+    renderings = Renderings()
+    lists = [[number] for number in range(40)]
+    for values in lists:
+        renderings.keep_body("nodes", "", values, b" " * (BODIES_BYTES_MAX // 10))
+        renderings.keep_body("nodes", "", values, b" " * (BODIES_BYTES_MAX // 10))
+    assert not any(renderings.body("nodes", "", values) for values in lists)  # Each is too long.
+    for values in lists:
+        renderings.keep_body("nodes", "", values, b" " * (BODIES_BYTES_MAX // 16))
+    kept = [renderings.body("nodes", "", values) is not None for values in lists]
+    assert kept == [False] * 24 + [True] * 16
