@@ -9,6 +9,7 @@ listed or adopted; every method is harmless when it is repeated.
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
@@ -18,12 +19,12 @@ import docker.errors
 from berth.clock import Clock
 from berth.errors import BerthError, RetryRule
 from berth.model.ids import NodeId, TaskId
-from berth.model.instant import after
 from berth.model.node import NodeDescription
 from nodeagent.runtime.docker_errors import call_error, is_conflict, is_not_found
 from nodeagent.runtime.docker_events import container_events
 from nodeagent.runtime.docker_images import DockerImages
 from nodeagent.runtime.docker_networks import DockerNetworks
+from nodeagent.runtime.docker_stops import DockerStops
 from nodeagent.runtime.docker_streams import DockerLogs
 from nodeagent.runtime.engine_options import EngineOptions
 from nodeagent.runtime.engine_pool import EnginePool
@@ -31,7 +32,6 @@ from nodeagent.runtime.observer import NoObserver, RuntimeObserver
 from nodeagent.runtime.port import (
     ContainerChanged,
     ContainerLogLine,
-    ContainerState,
     DiskUse,
     EventGap,
     LogOptions,
@@ -52,11 +52,6 @@ from nodeagent.runtime.translate import (
     to_create_call,
 )
 from nodeagent.runtime.translate_files import PlacedFile, TaskFile, files_of
-
-_STOP_POLL_S = 0.05
-_STOP_POLL_S_MAX = 0.5
-_KILL_TIMEOUT_S = 10.0
-_ALIVE = (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
 
 
 class DockerEngine:
@@ -111,6 +106,9 @@ class DockerEngine:
         )
         self._networks = DockerNetworks(self._pool)
         self._logs = DockerLogs(self._pool, clock, self._options.log_streams)
+        self._stops = DockerStops(self._pool, clock, self._inspect)
+        self._ids: dict[TaskId, str] = {}
+        """Containers by task, as far as they were seen: one is inspected faster than found."""
         self._files = files
         self._files_turn = asyncio.Lock()
 
@@ -127,6 +125,7 @@ class DockerEngine:
     async def list_containers(self) -> list[SeenContainer]:
         """Return all of this node's containers, in the order of their task IDs."""
         found = await self._find([f"{LABEL_NODE}={self._node_id}"])
+        self._ids.clear()  # Of what is gone nothing may have told; the looks fill it again.
         looks = await asyncio.gather(*(self._look_at(entry["Id"]) for entry in found))
         # A container may go between being listed and being looked at.
         seen = [container for container in looks if container is not None]
@@ -134,6 +133,10 @@ class DockerEngine:
 
     async def inspect_task(self, task_id: TaskId) -> SeenContainer | None:
         """Return the container of a task, or None where there is none."""
+        if (known := self._ids.get(task_id)) is not None:
+            if (container := await self._look_at(known)) is not None:
+                return container
+            self._ids.pop(task_id, None)
         found = await self._find(
             [f"{LABEL_NODE}={self._node_id}", f"{LABEL_TASK}={task_id}"],
         )
@@ -161,6 +164,7 @@ class DockerEngine:
         async with self._networks.held(task) as networks:
             call = to_create_call(task, image.reference, traits, placed, networks)
             container_id = await self._create_or_adopt(task, call)
+            self._ids[task.task_id] = container_id
             await self._networks.join(container_id, networks[1:])  # One comes with the container.
             return container_id
 
@@ -189,30 +193,8 @@ class DockerEngine:
         )
 
     async def stop(self, container_id: str, grace_s: float) -> None:
-        """Stop it within `grace_s` seconds, then kill it; harmless when it has stopped.
-
-        Signals and short looks instead of the Engine's own `stop`, which holds its connection for
-        the whole grace: a node that drains a hundred slow containers would need a hundred threads,
-        or make the last ones wait beyond their grace before they are even told.
-        """
-        document = await self._inspect(container_id)
-        if document is None:
-            return
-        signal = document["Config"].get("StopSignal") or "SIGTERM"
-        deadline = after(self._clock.instant(), grace_s)
-        if grace_s > 0 and not await self._signal(container_id, signal):
-            return
-        if grace_s > 0 and await self._wait_stopped(container_id, deadline):
-            return
-        if not await self._signal(container_id, "SIGKILL"):
-            return
-        deadline = after(self._clock.instant(), _KILL_TIMEOUT_S)
-        if not await self._wait_stopped(container_id, deadline):
-            raise RuntimeCallError(
-                f"container {container_id[:12]} still runs {_KILL_TIMEOUT_S:.0f} s after SIGKILL; "
-                "its processes are probably stuck in the kernel (a dead network mount?)",
-                retry=RetryRule.LATER,
-            )
+        """Stop it within `grace_s` seconds, then kill it; harmless when it has stopped."""
+        await self._stops.stop(container_id, grace_s)
 
     async def remove(self, container_id: str) -> None:
         """Remove it with its anonymous volumes; harmless when it is gone."""
@@ -232,9 +214,16 @@ class DockerEngine:
         if document is not None:
             await self._networks.release(document["Config"].get("Labels") or {})
 
-    def events(self) -> AsyncGenerator[ContainerChanged | EventGap, None]:
+    async def events(self) -> AsyncGenerator[ContainerChanged | EventGap, None]:
         """Yield what happens to this node's containers, for ever; reconnects by itself."""
-        return container_events(self._pool, self._node_id, self._clock)
+        events = container_events(self._pool, self._node_id, self._clock)
+        async with contextlib.aclosing(events):
+            async for event in events:
+                if isinstance(event, ContainerChanged):
+                    self._stops.note(event)
+                    if event.action == "destroy":
+                        self._ids.pop(event.task_id, None)
+                yield event
 
     def logs(
         self, container_id: str, options: LogOptions
@@ -313,7 +302,10 @@ class DockerEngine:
         document = await self._inspect(container_id)
         if document is None:
             return None
-        return seen_container(document, await self._images.facts_by_id(document["Image"]))
+        self._stops.note_seen(document)
+        seen = seen_container(document, await self._images.facts_by_id(document["Image"]))
+        self._ids[seen.task_id] = container_id
+        return seen
 
     async def _inspect(self, name: str) -> dict[str, Any] | None:
         what = f"inspect container {name[:12]}"
@@ -357,32 +349,3 @@ class DockerEngine:
                 retry=RetryRule.NEVER,
             )
         return str(document["Id"])
-
-    async def _signal(self, container_id: str, signal: str) -> bool:
-        """Send a signal; False where nothing runs that could get it."""
-        what = f"send {signal} to container {container_id[:12]}"
-        try:
-            await self._pool.call(
-                "kill_container",
-                what,
-                lambda client: client.kill(container_id, signal),
-                raises_raw=True,
-            )
-        except docker.errors.APIError as error:
-            if is_not_found(error) or is_conflict(error):
-                return False
-            raise call_error(what, error, is_final=False) from error
-        return True
-
-    async def _wait_stopped(self, container_id: str, deadline: float) -> bool:
-        """Look until it has stopped; False when `deadline` comes first."""
-        pause_s = _STOP_POLL_S
-        while True:
-            document = await self._inspect(container_id)
-            if document is None or ContainerState(document["State"]["Status"]) not in _ALIVE:
-                return True
-            left_s = deadline - self._clock.instant()
-            if left_s <= 0:
-                return False
-            await self._clock.sleep(min(pause_s, left_s))
-            pause_s = min(pause_s * 2, _STOP_POLL_S_MAX)

@@ -109,7 +109,12 @@ class EnginePool:
 
     async def traits(self) -> EngineTraits:
         """Return what kind of Engine answers."""
-        version: str = await self.call("version", "ask the Engine's version", lambda c: c._version)
+        client = self._client  # It asked when it was made, and is made anew with a new Engine.
+        version: str = (
+            client._version
+            if client is not None
+            else await self.call("version", "ask the Engine's version", lambda c: c._version)
+        )
         major, _, minor = version.partition(".")
         return EngineTraits(api_version=(int(major), int(minor)))
 
