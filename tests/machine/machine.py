@@ -53,14 +53,15 @@ class Machine:
 
     def wait_booted(self) -> None:
         """Wait until all units that start at boot were started, or tried."""
+        # As a machine's own systemd does; in a container it leaves mounts private, and then no
+        # service would see the credentials that are mounted for it, at boot neither.
+        self("mount --make-rshared /")
         wait_until(
             "the machine has booted",
             lambda: self("systemctl is-system-running", check=False) in ("running", "degraded"),
-            describe=lambda: self.container.logs().decode(errors="replace")[-3000:],
+            90,
+            describe=lambda: self("systemctl list-jobs; journalctl -n 60 --no-pager", check=False),
         )
-        # As a machine's own systemd does; in a container it leaves mounts private, and then no
-        # service would see the credentials that are mounted for it.
-        self("mount --make-rshared /")
 
     def unit(self, name: str, key: str) -> str:
         """Return a property of a unit, such as ActiveState or MainPID."""
