@@ -33,7 +33,7 @@ from scheduler.core.reconcile import (
 )
 from scheduler.core.reconcile_global import may_take, plan_global
 from scheduler.core.restart import GiveUp, plan_restart, since_last_run
-from scheduler.core.rollout import RolloutView, count_failure, plan_rollout, settle_s
+from scheduler.core.rollout import RolloutView, count_failure, is_at_rest, plan_rollout, settle_s
 from scheduler.core.scale import plan_scale
 from scheduler.core.service_record import ServiceRecord
 from scheduler.core.service_state import ServiceState, SlotKey, slot_of
@@ -87,9 +87,14 @@ def _bear(state: LeaderState, service: ServiceState, now: Now, slots_max: int) -
     slots = service.unbegun(islice(service.dirty_slots, slots_max))
     if not slots:
         return 0
+    if len(slots) == len(service.dirty_slots):
+        service.dirty_slots.clear()
+    else:
+        for slot in slots:
+            del service.dirty_slots[slot]
     for slot in slots:
-        del service.dirty_slots[slot]
-        service.set_phase(slot, Phase.YOUNG)
+        if service.phases[slot] is not Phase.YOUNG:
+            service.set_phase(slot, Phase.YOUNG)
     add_first_tasks(state, service, slots, now)
     return len(slots) * BIRTH_US
 
@@ -317,6 +322,8 @@ def _supervise_rollout(state: LeaderState, service: ServiceState, now: Now, wake
                 for entry in service.history.get(slot, ())
             )
         }
+    if is_at_rest(status, service.slots_by_phase):
+        return
     view = RolloutView(
         record=service.record,
         outdated=service.in_phase(Phase.OUTDATED),

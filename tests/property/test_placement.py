@@ -25,6 +25,7 @@ from scheduler.core.placement.place import (
     global_candidates,
     place,
     place_on,
+    place_on_levels,
     place_on_masks,
     place_on_vectors,
     why_not,
@@ -62,7 +63,9 @@ def filter_name(reason: Reason, demand: Demand) -> str:
 def place_by(engine: str, table: NodeTable, demand: Demand, count: int) -> list[NodeId]:
     if engine == "masks" and demand.strategy is PlacementStrategy.SPREAD:
         return place_on_masks(table, demand, count)
-    if engine == "vectors":
+    if engine == "levels" and (nodes := place_on_levels(table, demand, count)):
+        return nodes
+    if engine in ("vectors", "levels"):
         return place_on_vectors(table, demand, count)
     return place(table, demand, count).nodes
 
@@ -108,7 +111,7 @@ class TableAgainstBruteForce(RuleBasedStateMachine):
     @rule(
         demand=st.one_of(modest_demands, demands),
         count=st.one_of(st.integers(1, 4), st.integers(1, 60)),
-        engine=st.sampled_from(["masks", "vectors", "either"]),
+        engine=st.sampled_from(["masks", "levels", "vectors", "either"]),
     )
     def place_group(self, demand, count, engine):
         self.asked = demand
@@ -244,7 +247,7 @@ groups = st.lists(
         st.integers(1, 40),  # tasks
         st.sampled_from([0, CPU // 2, CPU]),
         st.sampled_from([(), ("node.labels.zone",), ("node.labels.zone", "node.labels.host")]),
-        st.sampled_from(["masks", "vectors", "either"]),
+        st.sampled_from(["masks", "levels", "vectors", "either"]),
         st.sampled_from(list(PlacementStrategy)),
     ),
     max_size=5,
@@ -278,6 +281,10 @@ def test_vectors_and_masks_choose_the_same_nodes(nodes, count, cpus, spread_dept
     on_masks = place_on_masks(cluster_of(nodes, 3, cpus)[0], demand, count)
     on_vectors = place_on_vectors(cluster_of(nodes, 3, cpus)[0], demand, count)
     assert Counter(on_masks) == Counter(on_vectors)
+    on_levels = place_on_levels(cluster_of(nodes, 3, cpus)[0], demand, count)
+    assert not on_levels or Counter(on_levels) == Counter(on_masks)
+    room = sum(cpus[number % len(cpus)] > 0 for number in range(nodes))
+    assert bool(on_levels) == (spread_depth == 0 and count <= room)
 
 
 @given(st.integers(1, 400), st.integers(1, 9), st.integers(1, 400))

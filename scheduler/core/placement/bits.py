@@ -78,3 +78,9 @@ def lowest_rows(mask: int, count: int, width: int) -> list[int]:
         rows.append(row)
         mask ^= 1 << row
     return rows
+
+
+def lowest_of(mask: int, count: int, width: int) -> int:
+    """Return the `count` (above 0) lowest rows of a mask that has at least so many, as a mask."""
+    last = int(rows_in(mask, width)[count - 1])
+    return mask & ((2 << last) - 1)

@@ -5,8 +5,8 @@ list the `global_candidates` of a one-task-per-node service.
 Not here: filters, ranking, the table itself; records of tasks (the leader makes them).
 
 All nodes are considered, there is no sampling; the outcome is exact and depends only on the table.
-Small groups walk over masks, larger ones fill vectors; both give each task the very node that it
-would get if the tasks came one by one.
+Small groups walk over masks, larger ones take the emptiest nodes by levels, or fill vectors; all
+give each task the very node that it would get if the tasks came one by one.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from berth.model.ids import NodeId
 from berth.model.service import PlacementStrategy
 from scheduler.core.placement import ranking
-from scheduler.core.placement.bits import lowest_row, lowest_rows
+from scheduler.core.placement.bits import lowest_row, lowest_rows, without
 from scheduler.core.placement.demand import Demand
 from scheduler.core.placement.explain import Unschedulable
 from scheduler.core.placement.filters import (
@@ -53,7 +53,10 @@ def place(table: NodeTable, demand: Demand, count: int) -> PlacementOutcome:
         on_masks = count <= MASK_COUNT_SPREAD_MAX and ranking.uses_few_branches(table, demand)
     else:
         on_masks = count <= MASK_COUNT_MAX
-    nodes = (place_on_masks if on_masks else place_on_vectors)(table, demand, count)
+    if on_masks:
+        nodes = place_on_masks(table, demand, count)
+    else:
+        nodes = place_on_levels(table, demand, count) or place_on_vectors(table, demand, count)
     missing = count - len(nodes)
     return PlacementOutcome(nodes, Unschedulable(demand, missing, table) if missing > 0 else None)
 
@@ -75,6 +78,26 @@ def place_on_masks(table: NodeTable, demand: Demand, count: int) -> list[NodeId]
             table.occupy_row(row, demand)
             nodes.append(table.node_id_at(row))
     return nodes
+
+
+def place_on_levels(table: NodeTable, demand: Demand, count: int) -> list[NodeId]:
+    """Place `count` tasks one a node, where the group's tasks would all get nodes of their own.
+
+    So it is with most groups: there are as many candidates without a task of the service. The nodes
+    are then those with the fewest tasks in all, and what has so many is kept as masks. Empty when
+    it is not so, or when more decides than that; then nothing was changed.
+    """
+    is_plain = demand.strategy is PlacementStrategy.SPREAD and not demand.spread
+    if not is_plain or demand.service_id in table.penalties:
+        return []
+    mask = candidates(table, demand)
+    tally = table.services.get(demand.service_id)
+    if tally is not None:
+        mask = without(mask, tally.held())
+    if not 0 < count <= mask.bit_count():
+        return []
+    rows = table.occupy_parts(table.load.lowest(mask, count), demand)
+    return table.node_ids_of(rows)
 
 
 def place_on_vectors(table: NodeTable, demand: Demand, count: int) -> list[NodeId]:

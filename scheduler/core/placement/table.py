@@ -14,7 +14,6 @@ are numbered in the order in which nodes were added, which breaks ties.
 
 import heapq
 from collections.abc import Callable, Hashable
-from typing import TypeVar
 
 import numpy as np
 
@@ -31,13 +30,17 @@ from scheduler.core.placement.columns import (
 from scheduler.core.placement.constraints import attribute, raw_label
 from scheduler.core.placement.demand import Demand, HostPort
 from scheduler.core.placement.generic import GenericUnits, Granted
-from scheduler.core.placement.tallies import LoadLevels, RowTally, ServiceTally
+from scheduler.core.placement.tallies import (
+    LoadLevels,
+    Parts,
+    RowTally,
+    ServiceTally,
+    change_tally,
+    forget_row,
+)
 
 FAILURES_MAX = 5
 """From so many recent failures of a service on, a node ranks last for it (Swarm's number)."""
-
-K = TypeVar("K")
-T = TypeVar("T", bound=RowTally)
 
 _WIDTH_MIN = 64
 _COLUMNS_MAX = 256
@@ -91,8 +94,7 @@ class NodeTable:
 
     def node_ids(self, mask: int) -> list[NodeId]:
         """Return the nodes of the rows of `mask`, in the order of rows."""
-        ids: list[NodeId] = self._ids[rows_in(mask, self.width)].tolist()
-        return ids
+        return self.node_ids_of(rows_in(mask, self.width))
 
     def node_id_at(self, row: int) -> NodeId:
         """Return the node of a row that has one."""
@@ -100,10 +102,14 @@ class NodeTable:
         assert node is not None
         return node.id
 
+    def node_ids_of(self, rows: Rows) -> list[NodeId]:
+        """Return the node of each row."""
+        ids: list[NodeId] = self._ids[rows].tolist()
+        return ids
+
     def node_ids_repeated(self, rows: Rows, times: Ints) -> list[NodeId]:
         """Return the node of each row, as often as `times` says."""
-        ids: list[NodeId] = np.repeat(self._ids[rows], times).tolist()
-        return ids
+        return self.node_ids_of(np.repeat(rows, times))
 
     def put_node(self, node: Node, *, accepting: bool, why_not: str = "") -> None:
         """Add a node, or take over what changed of it; its tasks stay counted.
@@ -137,8 +143,8 @@ class NodeTable:
         for amounts in (self.cpu, self.memory, *self.generic.values()):
             amounts.clear(row)
         self.load.close(row)
-        _forget_row(self.services, row)
-        _forget_row(self.ports, row)
+        forget_row(self.services, row)
+        forget_row(self.ports, row)
         for service_id in [service for service, rows in self.penalties.items() if row in rows]:
             self._set_penalty(service_id, row, 0)
         for column in self._columns.values():
@@ -290,8 +296,19 @@ class NodeTable:
         self._count_row(row, demand, 1)
         self.version += 1
 
+    def occupy_parts(self, parts: Parts, demand: Demand) -> Rows:
+        """Let one counted task occupy each row of what `load.lowest` gave; return the rows."""
+        rows = rows_in(sum(mask for _, mask in parts), self.width)  # They are disjoint.
+        self._occupy(rows, np.ones(len(rows), np.int64), demand)
+        self.load.raise_parts(rows, parts)
+        return rows
+
     def occupy_rows(self, rows: Rows, times: Ints, demand: Demand) -> None:
         """Let `times[i]` (above 0) counted tasks occupy the distinct row `rows[i]`."""
+        self._occupy(rows, times, demand)
+        self.load.add_many(rows, times)
+
+    def _occupy(self, rows: Rows, times: Ints, demand: Demand) -> None:
         if demand.nano_cpus:
             self.cpu.add_many(rows, times * -demand.nano_cpus)
         if demand.memory_bytes:
@@ -302,7 +319,6 @@ class NodeTable:
         time_list: list[int] = times.tolist()
         for port in demand.host_ports:
             self.ports.setdefault(port, RowTally()).add_many(row_list, time_list)
-        self.load.add_many(rows, times)
         tally = self.services.setdefault(demand.service_id, ServiceTally())
         tally.add_many(row_list, time_list)
         self.version += 1
@@ -327,11 +343,11 @@ class NodeTable:
         for kind, count in demand.generic:
             self._generic_column(kind).add(row, -times * count)
         for port in demand.host_ports:
-            _change(self.ports, port, RowTally, row, times)
+            change_tally(self.ports, port, RowTally, row, times)
 
     def _count_row(self, row: int, demand: Demand, delta: int) -> None:
         self.load.add(row, delta)
-        _change(self.services, demand.service_id, ServiceTally, row, delta)
+        change_tally(self.services, demand.service_id, ServiceTally, row, delta)
 
     # ---- named units, which never decide where a task goes
 
@@ -381,20 +397,3 @@ class NodeTable:
     def _relieved(self) -> None:
         self.version += 1
         self.relief += 1
-
-
-def _change(tallies: dict[K, T], key: K, make: Callable[[], T], row: int, delta: int) -> None:
-    """Change one tally, made when it is missing and dropped when it counts nothing any more."""
-    tally = tallies.get(key)
-    if tally is None:
-        tally = tallies[key] = make()
-    tally.add(row, delta)
-    if not tally.counts:
-        del tallies[key]
-
-
-def _forget_row(tallies: dict[K, T], row: int) -> None:
-    for key in [key for key, tally in tallies.items() if row in tally.counts]:
-        tallies[key].forget(row)
-        if not tallies[key].counts:
-            del tallies[key]

@@ -9,10 +9,16 @@ of one replica, masks would cost a kilobyte each. After a change of many rows at
 dropped and built anew by the next who needs them.
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import numpy as np
 
-from scheduler.core.placement.bits import Flags, Rows, mask_from_flags, rows_in
+from scheduler.core.placement.bits import Flags, Rows, lowest_of, mask_from_flags, rows_in
 from scheduler.core.placement.columns import IntColumn, Ints, SpreadTree
+
+K = TypeVar("K")
+T = TypeVar("T", bound="RowTally")
 
 _KEPT_ROWS_MIN = 16
 _SCANNED_LEVELS_MAX = 24
@@ -194,6 +200,28 @@ class ServiceTally(RowTally):
         return kept.counts
 
 
+def change_tally(tallies: dict[K, T], key: K, make: Callable[[], T], row: int, delta: int) -> None:
+    """Change one tally, made when it is missing and dropped when it counts nothing any more."""
+    tally = tallies.get(key)
+    if tally is None:
+        tally = tallies[key] = make()
+    tally.add(row, delta)
+    if not tally.counts:
+        del tallies[key]
+
+
+def forget_row(tallies: dict[K, T], row: int) -> None:
+    """Drop what every tally counts on a row that has no node any more."""
+    for key in [key for key, tally in tallies.items() if row in tally.counts]:
+        tallies[key].forget(row)
+        if not tallies[key].counts:
+            del tallies[key]
+
+
+Parts = list[tuple[int, int]]
+"""Rows by how many tasks they have: (count, mask), counts rising, no mask empty."""
+
+
 class LoadLevels:
     """Counted tasks per row, of all services together; rows without a node have -1.
 
@@ -238,11 +266,34 @@ class LoadLevels:
         self.counts.view[rows] += deltas
         self._levels = None
 
+    def raise_parts(self, rows: Rows, parts: Parts) -> None:
+        """Raise by one the counts of `rows`, which are those of the `parts` that `lowest` gave."""
+        self.counts.view[rows] += 1
+        levels = self._levels
+        assert levels is not None
+        for count, mask in parts:
+            levels[count] ^= mask
+            if count + 1 == len(levels):
+                levels.append(0)
+            levels[count + 1] ^= mask
+
+    def lowest(self, mask: int, count: int) -> Parts:
+        """Return the `count` rows of `mask` that have the fewest, ties by row; it has so many."""
+        parts: Parts = []
+        for tasks, level in enumerate(self._levels_now()):
+            part = mask & level
+            if part:
+                size = part.bit_count()
+                if size >= count:
+                    parts.append((tasks, lowest_of(part, count, len(self.counts.values))))
+                    break
+                parts.append((tasks, part))
+                count -= size
+        return parts
+
     def fewest(self, mask: int) -> int:
         """Return those rows of `mask` (not empty, all with nodes) that have the fewest."""
-        levels = self._levels
-        if levels is None:
-            levels = self._levels = self._built()
+        levels = self._levels_now()
         scanned = 0
         for level in levels:
             if level:
@@ -255,6 +306,11 @@ class LoadLevels:
         counts = self.counts.view
         least = int(counts[rows_in(mask, len(counts))].min())
         return mask & levels[least]
+
+    def _levels_now(self) -> list[int]:
+        if self._levels is None:
+            self._levels = self._built()
+        return self._levels
 
     def _built(self) -> list[int]:
         counts = self.counts.view
