@@ -6,7 +6,8 @@ Counted: supervising, making the tasks, constraints, ranking, taking the nodes, 
 node's document and each node's assignments, with commits as often as the leader's own loop makes
 them. Not counted: etcd, gRPC, agents. Every service has two constraints of its own and reserves CPU
 and memory. Seconds are CPU time of this one process, so that other work on the machine does not
-count. The collector is set as a leader sets it.
+count. The collector is set as a leader sets it. `limit_us_per_task` is what the same tasks cost
+with nothing around them (`bench.core_limit`), in the same run.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import random
 import time
 from pathlib import Path
 
+from bench.core_limit import limit_us_per_task
 from bench.figures import save
 from berth.model.ids import ClusterId, NodeId, ServiceId, SessionId
 from berth.model.instant import Instant, Timestamp
@@ -132,7 +134,10 @@ def main() -> None:
     rng = random.Random(args.nodes)
     state = a_cluster(args.nodes, rng)
     freeze_loaded_memory()
+    limit_us = limit_us_per_task(args.nodes, args.services, args.replicas, random.Random(1))
     figures = fill(state, args.services, args.replicas, rng)
+    figures["limit_us_per_task"] = limit_us
+    figures["times_the_limit"] = figures["us_per_task"] / limit_us
     save("core", vars(args), figures, {}, args.save)
 
 
