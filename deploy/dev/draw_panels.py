@@ -17,8 +17,10 @@ import matplotlib as mpl
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from pictured import FILE_NAME, listing
 from PIL import Image
 
+DASHBOARDS = Path(__file__).parents[1] / "grafana" / "dashboards"
 _COLUMNS = 24
 _WIDTH_IN = 11.0
 _ROW_IN = 0.26
@@ -33,6 +35,8 @@ def main(data: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for board in json.loads(data.read_text("utf-8")):
         _draw(board, folder / f"{board['name']}.png")
+    text = listing(DASHBOARDS.glob("*.json"))
+    (folder / FILE_NAME).write_text(text, "utf-8")
 
 
 def _draw(board: dict[str, Any], target: Path) -> None:

@@ -2,7 +2,10 @@
 
 import json
 import os
+import re
 import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,14 +27,38 @@ VARIABLES = {
 }
 
 
-def queries() -> list[tuple[str, str]]:
+def one_of_each(cluster: TestCluster) -> dict[str, str]:
+    """Return the variables with a single node, the one that will die, and a single service."""
+    victim = cluster.agents[-1].http_address
+    return {**VARIABLES, '"$node"': f'"{victim}"', '"$service"': '"web"'}
+
+
+def choices() -> dict[str, str]:
+    """Return the query by which each variable offers its values: name -> label_values(...)."""
+    found = {}
+    for path in sorted(FOLDER.glob("*.json")):
+        for variable in json.loads(path.read_text("utf-8"))["templating"]["list"]:
+            if variable["type"] == "query":
+                found[variable["name"]] = variable["query"]["query"]
+    return found
+
+
+def offered(prometheus: Prometheus, query: str) -> set[str]:
+    """Return the values that Grafana offers for a variable."""
+    match = re.fullmatch(r"label_values\((.+), (\w+)\)", query)
+    assert match is not None, query
+    series = prometheus.query(match[1].replace('"$cluster"', f'"{CLUSTER}"'))
+    return {labels[match[2]] for labels, _ in series}
+
+
+def queries(variables: Mapping[str, str] = VARIABLES) -> list[tuple[str, str]]:
     """Return (panel, expression) of all dashboards, with the variables chosen as a user would."""
     found = []
     for path in sorted(FOLDER.glob("*.json")):
         for panel in json.loads(path.read_text("utf-8"))["panels"]:
             for target in panel.get("targets", ()):
                 expression = target["expr"]
-                for name, value in VARIABLES.items():
+                for name, value in variables.items():
                     expression = expression.replace(name, value)
                 assert "$" not in expression, expression
                 found.append((f"{path.stem}: {panel['title']} {target['refId']}", expression))
@@ -57,7 +84,16 @@ def test_every_panel_returns_data(
     began = time.monotonic()
     with watched(cluster, tmp_path / "prometheus") as prometheus:
         hurt(cluster, images)
-        cluster.wait_until("every panel shows data", lambda: shows(prometheus, began), every_s=1)
+        for chosen in (VARIABLES, one_of_each(cluster)):
+            asked = queries(chosen)
+            assert len(asked) > 70
+            cluster.wait_until(
+                "every panel shows data", partial(shows, prometheus, asked, began), every_s=1
+            )
+        values = {name: offered(prometheus, query) for name, query in choices().items()}
+        assert values["cluster"] == {CLUSTER}
+        assert cluster.agents[0].http_address in values["node"]
+        assert "web" in values["service"]
         cluster.wait_until(
             "the lost node is counted", lambda: counted_lost(prometheus, began) >= 1, every_s=1
         )
@@ -91,11 +127,11 @@ def counted_lost(prometheus: Prometheus, began: float) -> float:
     return max(found[0][1]) if found else 0.0
 
 
-def shows(prometheus: Prometheus, began: float) -> bool:
+def shows(prometheus: Prometheus, asked: list[tuple[str, str]], began: float) -> bool:
     """Tell whether all queries return numbers; raise with those that do not."""
     last_s = time.monotonic() - began
     empty, wrong = [], []
-    for panel, expression in queries():
+    for panel, expression in asked:
         try:
             if not prometheus.query_range(expression, last_s):
                 empty.append(f"{panel}: {expression}")

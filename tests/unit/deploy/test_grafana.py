@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.dev.pictured import FILE_NAME, listing
 from deploy.grafana.boards import BOARDS
 from deploy.grafana.build import FOLDER, stale_files
 from tests.unit.deploy.test_prometheus import METRIC, documented
@@ -75,9 +76,22 @@ def test_variables_are_defined_and_used(path):
     assert defined <= VARIABLES
 
 
+def test_the_pictures_are_of_these_very_panels():
+    pictures = Path(FOLDER).parents[2] / "docs" / "pictures"
+    assert (pictures / FILE_NAME).read_text("utf-8") == listing(FILES), "draw anew: make pictures"
+    assert {path.stem for path in pictures.glob("*.png")} == {path.stem for path in FILES}
+
+
 def test_a_stock_grafana_finds_source_and_dashboards():
     provisioning = Path(FOLDER).parent / "provisioning"
     source = (provisioning / "datasources" / "berth.yml").read_text("utf-8")
     boards = (provisioning / "dashboards" / "berth.yml").read_text("utf-8")
     assert "type: prometheus" in source
     assert "path: /var/lib/grafana/berth" in boards
+    (uid,) = re.findall(r"^ +uid: (\S+)$", source, re.MULTILINE)
+    for path in FILES:
+        board = json.loads(path.read_text("utf-8"))
+        (chosen,) = [v for v in board["templating"]["list"] if v["name"] == "datasource"]
+        assert chosen["query"] == "prometheus", "any source of this kind, as the one of the file is"
+        asked = {panel["datasource"]["uid"] for panel in panels_of(path)}
+        assert asked <= {"$datasource", "${datasource}", uid}, asked
