@@ -33,6 +33,7 @@ from scheduler.control.credentials import open_credentials, seal_credentials
 from scheduler.control.dry_run import plan_create, plan_rollback, plan_update
 from scheduler.control.durable import perform
 from scheduler.control.pinning import Resolver, pinned_spec, plan_pin
+from scheduler.control.room import SPEC_BYTES_MAX, check_room
 from scheduler.control.validate import validate_spec
 from scheduler.core import commands
 from scheduler.core.files import resolve_references
@@ -46,7 +47,6 @@ from scheduler.store.sealing import Sealer
 
 T = TypeVar("T")
 
-SPEC_BYTES_MAX: Final = 256 * 1024
 _ATTEMPTS_MAX: Final = 5
 _AUTH_SOURCES: Final = ("", "spec", "previous-spec")
 
@@ -156,6 +156,7 @@ class ControlFlows:
             if service.record.version != before.version:
                 raise _MovedError
             with_named_networks(state, spec, before.spec)
+            check_room(service, update_spec(service.record, spec, now.timestamp, sealed))
             return commands.update_service(state, service, spec, request.version, sealed, now)
 
         record = await self._perform(update)
@@ -171,6 +172,8 @@ class ControlFlows:
 
         def roll(state: LeaderState, now: Now) -> ServiceRecord:
             service = commands.find_service(state, request.name)
+            commands.check_version(service.record, request.version)
+            check_room(service, roll_back(service.record, now.timestamp, ""))
             return commands.roll_back_service(state, service, request.version, now)
 
         record = await self._perform(roll)

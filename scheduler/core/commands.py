@@ -154,6 +154,7 @@ def _put_new_spec(
     before = service.record
     placement_changed = record.spec.task.placement != before.spec.task.placement
     state.put_service(record)
+    state.prune_templates(service)  # A rollout that never ends would keep those of each update.
     if (record.spec.labels, record.sealed_auth) != (before.spec.labels, before.sealed_auth):
         state.tell_again(service)
     if placement_changed:

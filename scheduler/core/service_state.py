@@ -117,6 +117,10 @@ class ServiceState:
         self.begun &= self.in_phase("replacing")
         self.failed.clear()
 
+    def template_versions(self) -> set[int]:
+        """Return the versions of the template that live tasks have."""
+        return {task.template_version for tasks in self.slots.values() for task in tasks}
+
     def next_attempt(self, slot: SlotKey) -> int:
         """Return the attempt that the next task of `slot` shall have."""
         used = self.record.attempt_floor

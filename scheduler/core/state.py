@@ -353,8 +353,7 @@ class LeaderState(Outgoing):
 
     def prune_templates(self, service: ServiceState) -> None:
         """Let go of templates that no task has any more."""
-        in_use = {task.template_version for tasks in service.slots.values() for task in tasks}
-        pruned = prune_templates(service.record, in_use)
+        pruned = prune_templates(service.record, service.template_versions())
         if pruned is not service.record:
             self.amend_service(pruned)
 
