@@ -42,6 +42,9 @@ def shared_networks(task: TaskSpec) -> list[str]:
 
 
 def network_note(task: TaskSpec) -> str:
-    """Return what to tell of a running task's networks; "" where there is nothing to tell."""
+    """Return what to tell of a running task's networks; "" where there is nothing to tell.
+
+    `docker service ps` cuts it after 29 characters, so what matters stands first.
+    """
     names = ", ".join(shared_networks(task))
-    return f"network {names} reaches only tasks on the same node" if names else ""
+    return f"per-node bridge: {names} (it does not reach tasks on other nodes)" if names else ""

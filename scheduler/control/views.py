@@ -171,10 +171,10 @@ class TaskViewer:
             status.message, status.error = self.why_waiting(service, task)
         elif task.reason and not status.message:
             status.message = task.reason
-        elif task.observed == TaskState.RUNNING and (
-            note := self._network_note(record, task.template_version)
-        ):
-            status.message = f"{status.message}; {note}"
+        elif task.observed == TaskState.RUNNING and not status.error:
+            # Of a running task `docker service ps` shows nothing but this; clients that wait go by
+            # the state. Before it runs they would show it in the place of how far the task is.
+            status.error = self._network_note(record, task.template_version)
         view.is_drifted = task.observed == TaskState.RUNNING and is_drifted(
             task, self._image(record, task.template_version)[1]
         )

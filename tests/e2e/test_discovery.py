@@ -129,7 +129,7 @@ def test_what_traefik_asks_makes_backends(
     assert len(tasks) == 3
     for task in tasks:
         assert task["Status"]["State"] == "running"
-        assert "network lan reaches only tasks on the same node" in task["Status"]["Message"]
+        assert task["Status"]["Err"].startswith("per-node bridge: lan (")
         (attachment,) = task["NetworksAttachments"]
         assert networks[attachment["Network"]["ID"]] == "lan"
         (address,) = attachment["Addresses"]

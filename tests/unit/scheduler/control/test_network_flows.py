@@ -131,12 +131,14 @@ def test_nodes_that_run_it_stand_in_for_a_virtual_address_and_tasks_bear_a_note(
         assert list(service.published_at) == [], "nothing runs"
         while not led.leader.state.node_tasks["n1"]:
             await led.leader.settled()
+        (task,) = (await call(follower, "ListTasks", pb.ListTasksRequest())).tasks
+        assert task.status.error == "", "a client that waits shows how far it is"
         led.run_all()
         (listed,) = (await call(follower, "ListServices", pb.ListServicesRequest())).services
         assert list(listed.published_at) == ["192.0.2.1"]
         (task,) = (await call(follower, "ListTasks", pb.ListTasksRequest())).tasks
         assert task.status.state == TaskState.RUNNING
-        assert "network lan reaches only tasks on the same node" in task.status.message
+        assert task.status.error.startswith("per-node bridge: lan (")
         await call(leader, "UpdateService", update("web", replace(spec, endpoint=EndpointSpec())))
         (listed,) = (await call(follower, "ListServices", pb.ListServicesRequest())).services
         assert list(listed.published_at) == [], "it publishes nothing"
