@@ -25,8 +25,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from berth.bounded_http import BoundedProtocol
 from berth.errors import ConfigError, Fault
 
 _BACKLOG: Final = 1024
@@ -218,14 +218,12 @@ class EmbeddedServer(uvicorn.Server):
                 await self.shutdown(sockets=list(listeners))
 
 
-def embedded_server(
-    app: Any, protocol: type[asyncio.Protocol] = AutoHTTPProtocol
-) -> EmbeddedServer:
+def embedded_server(app: Any, protocol: type[asyncio.Protocol] = BoundedProtocol) -> EmbeddedServer:
     """Return a server for the ASGI `app` that lives in the process's own event loop.
 
     Args:
         app: an ASGI application.
-        protocol: uvicorn's for HTTP, or one made of it.
+        protocol: for each connection, or one made of it.
     """
     config = uvicorn.Config(
         app,

@@ -37,9 +37,21 @@ class TooLargeError(BerthError):
     code = ErrorCode.INVALID_ARGUMENT
 
 
+class TooSlowError(BerthError):
+    """The body of a request did not come to its end in time. Send it again."""
+
+    code = ErrorCode.INVALID_ARGUMENT
+
+
 def status_of(error: BerthError) -> int:
     """Return the HTTP status for `error`."""
-    return 413 if isinstance(error, TooLargeError) else _STATUS[error.code]
+    match error:
+        case TooLargeError():
+            return 413
+        case TooSlowError():
+            return 408
+        case _:
+            return _STATUS[error.code]
 
 
 def error_response(error: BerthError) -> JSONResponse:

@@ -5,12 +5,12 @@ Invariants (tests/unit/gateway/test_filters.py): values of one key are ORed, key
 labels all must match.
 """
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from berth.errors import InvalidRequestError
+from berth.model.json_text import read_json
 
 _TRUE = frozenset({"1", "true", "True", "TRUE", "t", "T"})
 _FALSE = frozenset({"0", "false", "False", "FALSE", "f", "F"})
@@ -36,8 +36,8 @@ class Filters:
         if not text:
             return cls()
         try:
-            document = json.loads(text)
-        except (ValueError, RecursionError):
+            document = read_json(text)
+        except ValueError:
             raise InvalidRequestError(f"invalid filter: {text[:200]!r} is not JSON") from None
         if not isinstance(document, dict):
             raise InvalidRequestError("invalid filter: its JSON is not an object")

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from berth.bounded_http import BoundedProtocol
 from berth.clock import Clock
 from berth.observability import EmbeddedServer, embedded_server
 from gateway.doors import CERTIFICATE_KEY
@@ -31,10 +31,7 @@ _ACCEPT_PAUSE_S: Final = 1.0
 """After the system refused to accept, mostly for want of file descriptors."""
 
 
-_Http: Any = AutoHTTPProtocol  # A variable of uvicorn's, which holds a class.
-
-
-class CertifiedProtocol(_Http):  # type: ignore[misc]  # Likewise.
+class CertifiedProtocol(BoundedProtocol):
     """HTTP on one connection, whose requests carry the certificate of the client, if it has one."""
 
     app_state: dict[str, Any]  # uvicorn's: a request's `state` is a copy of it.

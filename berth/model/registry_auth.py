@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from berth.errors import InvalidRequestError
+from berth.model.json_text import read_json
 
 _JSON_KEYS = {
     "username": "username",
@@ -57,7 +58,7 @@ class RegistryAuth:
             raw = base64.b64decode(
                 standard + "=" * (-len(standard) % 4), altchars=b"-_", validate=True
             )
-            document = json.loads(raw)
+            document = read_json(raw)
         except (binascii.Error, ValueError):  # `from None`: the cause would quote the secret.
             raise _invalid("it is not JSON in base64url") from None
         if not isinstance(document, dict):

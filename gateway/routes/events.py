@@ -9,12 +9,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from berth.clock import Clock
-from berth.errors import InvalidRequestError
 from berth.model.instant import Timestamp
 from gateway.answers import to_json
 from gateway.context import gateway_of
 from gateway.events import EventFeed, Listener
 from gateway.filters import Filters
+from gateway.requests import query_time
 
 _NAMED: Final = ("config", "network", "node", "secret", "service", "task")
 _ELSEWHERE: Final = ("container", "daemon", "image", "plugin", "volume")
@@ -26,7 +26,7 @@ async def stream_events(request: Request) -> Response:
     """GET /events."""
     gateway = gateway_of(request)
     filters = Filters.from_text(request.query_params.get("filters", ""), _FILTERS)
-    since, until = _moment(request, "since"), _moment(request, "until")
+    since, until = query_time(request, "since"), query_time(request, "until")
     listener = await gateway.events.open(wants_tasks=filters.exact("type", "task"))
     past = gateway.events.kept(since) if since is not None else []
     lines = _lines(gateway.events, listener, past, filters, until, gateway.clock)
@@ -72,18 +72,6 @@ def is_wanted(event: dict[str, Any], filters: Filters) -> bool:
             for kind in _NAMED
         )
     )
-
-
-def _moment(request: Request, name: str) -> Timestamp | None:
-    text = request.query_params.get(name, "")
-    if not text:
-        return None
-    try:
-        return Timestamp(float(text))
-    except ValueError:
-        raise InvalidRequestError(
-            f'{name}: "{text}" is not a time; send seconds since 1970'
-        ) from None
 
 
 ROUTES = [Route("/events", stream_events, methods=["GET"])]

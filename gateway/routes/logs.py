@@ -22,11 +22,12 @@ from berth.model.ids import NodeId, TaskId
 from berth.views import LogChunk, LogLine, ServiceView, TaskView
 from gateway.context import gateway_of, version_of
 from gateway.logs import Stream, frame, line_text, task_context
-from gateway.requests import query_flag
+from gateway.requests import query_flag, query_time
 from gateway.routes.tasks import find_task
 from gateway.versioning import ApiVersion
 
 _MULTIPLEXED_SINCE: Final = ApiVersion(1, 42)
+_TAIL_MAX: Final = 2**31 - 1
 _INCOMPLETE: Final = (
     "warning: incomplete log stream. some logs could not be retrieved for the following reasons: "
 )
@@ -50,21 +51,26 @@ def _options(request: Request) -> LogOptions:
     stdout, stderr = query_flag(request, "stdout"), query_flag(request, "stderr")
     if not (stdout or stderr):
         raise InvalidRequestError("Bad parameters: you must choose at least one stream")
-    tail = query.get("tail", "all") or "all"
-    since = query.get("since", "") or "0"
+    return LogOptions(
+        follow=query_flag(request, "follow"),
+        tail=_tail(query.get("tail", "")),
+        since=max(query_time(request, "since") or 0.0, 0.0),
+        stdout=stdout,
+        stderr=stderr,
+        timestamps=query_flag(request, "timestamps"),
+        details=query_flag(request, "details"),
+    )
+
+
+def _tail(text: str) -> int:
+    """Return how many of the last lines are wanted; -1 = all."""
+    if text in ("", "all"):
+        return -1
     try:
-        return LogOptions(
-            follow=query_flag(request, "follow"),
-            tail=-1 if tail == "all" else max(int(tail), -1),
-            since=max(float(since), 0.0),
-            stdout=stdout,
-            stderr=stderr,
-            timestamps=query_flag(request, "timestamps"),
-            details=query_flag(request, "details"),
-        )
+        return min(max(int(text), -1), _TAIL_MAX)
     except ValueError:
         raise InvalidRequestError(
-            f'tail="{tail}", since="{since}": tail is a number or all, since is seconds since 1970'
+            f'tail: "{text[:100]}" is not a number; send one, or all'
         ) from None
 
 

@@ -104,7 +104,11 @@ class Struct:
         if isinstance(value, bool) or not isinstance(value, int | float):
             self._refuse(name, value, "a number")
             return None
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            self.fault(name, "is too large")
+            return None
 
     def seconds_or_none(self, name: str) -> float | None:
         """Return a duration, sent as nanoseconds, in seconds; None where there is none."""
