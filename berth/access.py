@@ -117,6 +117,13 @@ DOCKER_ROUTES: Final[Mapping[str, UserRole]] = {
     "POST /volumes/create": _DEPLOY,
     "GET /volumes/{id}": _VIEW,
     "DELETE /volumes/{id}": _DEPLOY,
+    "POST /containers/prune": _DEPLOY,
+    "POST /images/prune": _DEPLOY,
+    "POST /networks/prune": _DEPLOY,
+    "POST /volumes/prune": _DEPLOY,
+    "POST /build/prune": _DEPLOY,
+    "GET /system/df": _VIEW,
+    "POST /auth": _DEPLOY,
     "GET /plugins": _VIEW,
     "GET /plugins/{id:path}/json": _VIEW,
 }

@@ -18,6 +18,19 @@ _RUN = (
     "a cluster of Berth runs services, not single containers: use docker service create, or set "
     "DOCKER_HOST to one node's own Engine"
 )
+_PRUNE = (
+    "a cluster of Berth keeps no containers, images or volumes of its own: set DOCKER_HOST to one "
+    "node's own Engine to remove what that node does not use"
+)
+_PRUNE_NETWORKS = "networks of a cluster of Berth are removed by name: use docker network rm NAME"
+_LOGIN = (
+    "a cluster of Berth does not try credentials: log in with DOCKER_HOST unset, or pointing to an "
+    "Engine. The client keeps them and sends them along with --with-registry-auth"
+)
+
+_NOTHING_USED = {
+    "LayersSize": 0, "Images": [], "Containers": [], "Volumes": [], "BuildCache": [],
+}  # fmt: skip
 
 
 def _empty(body: object) -> _Endpoint:
@@ -53,6 +66,13 @@ ROUTES = [
     Route("/volumes", _empty({"Volumes": [], "Warnings": []}), methods=["GET"]),
     Route("/volumes/create", _refused(_RUN), methods=["POST"]),
     Route("/volumes/{id}", _absent("volume"), methods=["GET", "DELETE"]),
+    Route("/containers/prune", _refused(_PRUNE), methods=["POST"]),
+    Route("/images/prune", _refused(_PRUNE), methods=["POST"]),
+    Route("/volumes/prune", _refused(_PRUNE), methods=["POST"]),
+    Route("/build/prune", _refused(_PRUNE), methods=["POST"]),
+    Route("/networks/prune", _refused(_PRUNE_NETWORKS), methods=["POST"]),
+    Route("/system/df", _empty(_NOTHING_USED), methods=["GET"]),
+    Route("/auth", _refused(_LOGIN), methods=["POST"]),
     Route("/plugins", _empty([]), methods=["GET"]),
     Route("/plugins/{id:path}/json", _absent("plugin"), methods=["GET"]),
 ]

@@ -1,7 +1,7 @@
 """The cluster as Docker's /info, /version and /swarm tell it. Pure."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from berth.model.node import NodeState
@@ -135,7 +135,12 @@ def write_info(
         "Images": 0,
         "Driver": "",
         "DriverStatus": [],
-        "Plugins": {"Volume": [], "Network": [], "Authorization": [], "Log": []},
+        "Plugins": {
+            "Volume": _each_once(node.volume_plugins for node in offered),
+            "Network": _each_once(node.network_plugins for node in offered),
+            "Authorization": [],
+            "Log": _each_once(node.log_plugins for node in offered),
+        },
         "SystemTime": now_text,
         "Labels": [],
         "ExperimentalBuild": False,
@@ -143,6 +148,11 @@ def write_info(
         "Warnings": warnings,
         "Swarm": _swarm_info(cluster, nodes, scheduler),
     }
+
+
+def _each_once(plugins: Iterable[Sequence[str]]) -> list[str]:
+    """Return what any node has; Portainer lets its users choose among these."""
+    return sorted({name for names in plugins for name in names})
 
 
 def _swarm_info(cluster: ClusterView, nodes: Sequence[NodeView], scheduler: str) -> dict[str, Any]:
