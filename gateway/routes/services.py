@@ -11,16 +11,17 @@ from starlette.routing import Route
 
 from berth.client import ControlClient
 from berth.errors import (
+    BerthError,
     InvalidRequestError,
     NotFoundError,
     PermissionDeniedError,
-    UnavailableError,
     UnsupportedError,
+    UpstreamError,
 )
 from berth.model.image import ImageReference
 from berth.model.registry_auth import RegistryAuth
 from berth.model.service import ServiceSpec
-from berth.views import CreatedService, ServiceView
+from berth.views import CreatedService, ServiceView, UpdatedService
 from gateway.answers import in_slices, rendered, rendered_list, to_json
 from gateway.context import gateway_of
 from gateway.filters import Filters
@@ -31,7 +32,8 @@ from gateway.translate.spec_in import read_service_spec
 
 _FILTERS = ("id", "label", "mode", "name", "runtime")
 _RUNTIMES = ("container", "plugin")
-_RESOLVING_FAILS = (UnavailableError, NotFoundError, PermissionDeniedError, UnsupportedError)
+_RESOLVING_FAILS = (UpstreamError, NotFoundError, PermissionDeniedError, UnsupportedError)
+"""That the registry is away or has no such image is Swarm's warning; all of them change nothing."""
 
 
 async def list_services(request: Request) -> Response:
@@ -111,8 +113,12 @@ async def _pinning_problem(client: ControlClient, image: str, auth: RegistryAuth
     try:
         await client.resolve_image(image, registry_auth=auth)
     except _RESOLVING_FAILS as error:
-        return f"image {image} could not be accessed on a registry to record its digest: {error}"
+        return _unresolved(image, error)
     return ""
+
+
+def _unresolved(image: str, error: BerthError) -> str:
+    return f"image {image} could not be accessed on a registry to record its digest: {error}"
 
 
 async def update_service(request: Request) -> Response:
@@ -130,23 +136,30 @@ async def update_service(request: Request) -> Response:
     spec, auth = read_service_spec(body), registry_auth(request)
     stored = await client.get_service(name)
     spec = settled(spec, stored.spec)
+    is_other_image = _without_digest(spec) != _without_digest(stored.spec)
+    # Credentials that are stored cannot be tried from here.
+    has_stored_auth = auth is None and auth_from != ""
     problem = ""
-    if _without_digest(spec) != _without_digest(stored.spec):
-        # Credentials that are stored cannot be tried from here: then the cluster alone decides.
-        has_stored_auth = auth is None and auth_from != ""
-        problem = (
-            ""
-            if has_stored_auth
-            else await _pinning_problem(client, spec.task.container.image, auth)
+    if is_other_image and not has_stored_auth:
+        problem = await _pinning_problem(client, spec.task.container.image, auth)
+
+    async def update(*, no_resolve: bool) -> UpdatedService:
+        return await client.update_service(
+            stored.id,
+            spec,
+            version=version,
+            registry_auth=auth,
+            registry_auth_from=auth_from,
+            no_resolve_image=no_resolve,
         )
-    updated = await client.update_service(
-        stored.id,
-        spec,
-        version=version,
-        registry_auth=auth,
-        registry_auth_from=auth_from,
-        no_resolve_image=bool(problem),
-    )
+
+    try:
+        updated = await update(no_resolve=bool(problem))
+    except _RESOLVING_FAILS as error:
+        if not (is_other_image and has_stored_auth):
+            raise
+        problem = _unresolved(spec.task.container.image, error)
+        updated = await update(no_resolve=True)
     warnings = [*([problem] if problem else []), *updated.warnings]
     return JSONResponse({"Warnings": warnings})
 

@@ -18,6 +18,12 @@ _RUN = (
     "a cluster of Berth runs services, not single containers: use docker service create, or set "
     "DOCKER_HOST to one node's own Engine"
 )
+_IMAGES = (
+    "a cluster of Berth keeps no images: push them to a registry that all nodes reach, with "
+    "DOCKER_HOST unset, or pointing to an Engine"
+)
+_PLUGINS = "plugins are installed on each node's own Engine: set DOCKER_HOST to that"
+_ATTACH = "tasks join the networks of their service: use docker service update --network-add"
 _PRUNE = (
     "a cluster of Berth keeps no containers, images or volumes of its own: set DOCKER_HOST to one "
     "node's own Engine to remove what that node does not use"
@@ -60,14 +66,18 @@ ROUTES = [
     Route("/containers/{id}/{verb}", _absent("container"), methods=["GET", "POST"]),
     Route("/containers/{id}", _absent("container"), methods=["DELETE"]),
     Route("/images/json", _empty([]), methods=["GET"]),
-    Route("/images/create", _refused(_RUN), methods=["POST"]),
+    Route("/images/prune", _refused(_PRUNE), methods=["POST"]),
+    Route("/images/create", _refused(_IMAGES), methods=["POST"]),
     Route("/images/{id:path}/json", _absent("image"), methods=["GET"]),
+    Route("/images/{rest:path}", _refused(_IMAGES), methods=["GET", "POST", "DELETE"]),
+    Route("/commit", _refused(_IMAGES), methods=["POST"]),
+    Route("/networks/{id}/connect", _refused(_ATTACH), methods=["POST"]),
+    Route("/networks/{id}/disconnect", _refused(_ATTACH), methods=["POST"]),
     Route("/build", _refused(_RUN), methods=["POST"]),
     Route("/volumes", _empty({"Volumes": [], "Warnings": []}), methods=["GET"]),
     Route("/volumes/create", _refused(_RUN), methods=["POST"]),
     Route("/volumes/{id}", _absent("volume"), methods=["GET", "DELETE"]),
     Route("/containers/prune", _refused(_PRUNE), methods=["POST"]),
-    Route("/images/prune", _refused(_PRUNE), methods=["POST"]),
     Route("/volumes/prune", _refused(_PRUNE), methods=["POST"]),
     Route("/build/prune", _refused(_PRUNE), methods=["POST"]),
     Route("/networks/prune", _refused(_PRUNE_NETWORKS), methods=["POST"]),
@@ -75,4 +85,5 @@ ROUTES = [
     Route("/auth", _refused(_LOGIN), methods=["POST"]),
     Route("/plugins", _empty([]), methods=["GET"]),
     Route("/plugins/{id:path}/json", _absent("plugin"), methods=["GET"]),
+    Route("/plugins/{rest:path}", _refused(_PLUGINS), methods=["GET", "POST", "DELETE"]),
 ]

@@ -154,6 +154,26 @@ async def test_an_unreachable_registry_is_a_warning_as_in_swarm(api):
 
 
 @with_api
+async def test_an_update_goes_on_as_in_swarm_where_the_cluster_cannot_resolve_its_tag(api):
+    """The docker CLI says registryAuthFrom=spec, so that the cluster tries stored credentials."""
+    await web(api)
+    spec = json.loads(json.dumps(SPEC).replace(IMAGE, "app:2"))
+    api.control.on_get_service = lambda _: api.control.refusals.append(
+        errors.UpstreamError("registry is away")
+    )
+    answer = await api("POST", "/services/web/update", spec, version="1", registryAuthFrom="spec")
+    assert answer.status == 200, answer.body
+    assert "registry is away" in answer.json["Warnings"][0]
+    updates = [request for name, request in api.control.calls if name == "UpdateService"]
+    assert [request.no_resolve_image for request in updates] == [False, True]
+    api.control.on_get_service = lambda _: api.control.refusals.append(
+        errors.NoLeaderError("no scheduler leads")
+    )
+    again = await api("POST", "/services/web/update", SPEC, version="2", registryAuthFrom="spec")
+    assert (again.status, len(updates)) == (503, 2), "that is no word about an image"
+
+
+@with_api
 async def test_tasks_are_listed_by_every_filter(api):
     service_id = await web(api)
     api.control.add_task("web", 1, node="host-1", state=704, is_history=True, is_current=False)
@@ -276,9 +296,21 @@ async def test_what_berth_has_not_is_empty_or_said(api):
     assert (await api("GET", "/volumes")).json == {"Volumes": [], "Warnings": []}
     for path in ("/containers/x/json", "/images/a/b/json", "/volumes/x"):
         assert (await api("GET", path)).status == 404, path
-    refused = await api("POST", "/containers/create", {})
-    assert refused.status == 501
-    assert "Berth" in refused.message
+    usage = (await api("GET", "/system/df")).json
+    assert (usage["Images"], usage["Containers"], usage["Volumes"]) == ([], [], [])
+    for path, words in (
+        ("/containers/create", "docker service create"),
+        ("/images/create", "push them to a registry"),
+        ("/images/a/b/push", "push them to a registry"),
+        ("/images/prune", "one node's own Engine"),
+        ("/networks/x/connect", "--network-add"),
+        ("/networks/prune", "docker network rm"),
+        ("/plugins/pull", "each node's own Engine"),
+        ("/auth", "--with-registry-auth"),
+    ):
+        refused = await api("POST", path, {})
+        assert (refused.status, words in refused.message) == (501, True), path
+    assert (await api("DELETE", "/images/x")).status == 501
 
 
 @with_api
@@ -300,7 +332,9 @@ async def test_a_bug_says_nothing_of_its_insides(api):
 
 
 def paths_of(route):
-    path = route.path.replace("{id:path}", "a/b").replace("{name:path}", "a/b")
+    path = route.path
+    for name in ("id", "name", "rest"):
+        path = path.replace(f"{{{name}:path}}", "a/b")
     return [(method, path.replace("{id}", "x").replace("{verb}", "y")) for method in route.methods]
 
 
@@ -317,5 +351,5 @@ async def test_without_a_leader_every_route_says_so_or_does_not_need_one(api):
             assert answer.status in (200, 400, 404, 501), (path, answer.status)
             without.add(path)
     needing = ("/services", "/tasks", "/nodes", "/networks", "/info", "/distribution", "/events")
-    refused_anyway = {"/networks/prune"}
+    refused_anyway = {"/networks/prune", "/networks/x/connect", "/networks/x/disconnect"}
     assert not [path for path in without - refused_anyway if path.startswith(needing)]
