@@ -33,6 +33,7 @@ from nodeagent.runtime.port import (
     ContainerLogLine,
     ContainerRuntime,
     ContainerState,
+    CreatedContainer,
     DiskUse,
     EventGap,
     LogOptions,
@@ -76,13 +77,13 @@ class InstantRuntime:
     ) -> PulledImage:
         return self.image(task)
 
-    async def create(self, task: RuntimeTask, image: PulledImage) -> str:
-        return self.make(task.task_id, image)
+    async def create(self, task: RuntimeTask, image: PulledImage) -> CreatedContainer:
+        return CreatedContainer(self.make(task.task_id, image), is_new=True)
 
-    async def start(self, container_id: str) -> None:
+    async def start(self, container_id: str) -> SeenContainer | None:
         if self.start_s:
             await asyncio.sleep(self.start_s)
-        self.change(container_id, ContainerState.RUNNING)
+        return self.change(container_id, ContainerState.RUNNING)
 
     async def stop(self, container_id: str, grace_s: float) -> None:
         self.change(container_id, ContainerState.EXITED)
@@ -111,13 +112,14 @@ class InstantRuntime:
     def see(self, task_id: TaskId) -> SeenContainer | None:
         return self._containers.get(f"c-{task_id}")
 
-    def change(self, container_id: str, state: ContainerState) -> None:
+    def change(self, container_id: str, state: ContainerState) -> SeenContainer | None:
         seen = self._containers.get(container_id)
         if seen is not None:
             code = 0 if state is ContainerState.EXITED else None
-            self._containers[container_id] = SeenContainer(
+            seen = self._containers[container_id] = SeenContainer(
                 container_id, seen.task_id, state, image_digest=seen.image_digest, exit_code=code
             )
+        return seen
 
     def drop(self, container_id: str) -> None:
         self._containers.pop(container_id, None)
@@ -191,9 +193,11 @@ class InstantCalls:
             case PullImage(task=task):
                 return ImagePulled(task_id, call_id, runtime.image(task))
             case CreateContainer(image=image):
-                return ContainerCreated(task_id, call_id, runtime.make(task_id, image))
+                made = runtime.make(task_id, image)
+                return ContainerCreated(task_id, call_id, made, is_new=True)
             case StartContainer(container_id=container_id):
-                runtime.change(container_id, ContainerState.RUNNING)
+                seen = runtime.change(container_id, ContainerState.RUNNING)
+                return ContainerSeen(task_id, call_id, seen)
             case StopContainer(container_id=container_id):
                 runtime.change(container_id, ContainerState.EXITED)
             case RemoveContainer(container_id=container_id):

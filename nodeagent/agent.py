@@ -29,7 +29,6 @@ from berth.v1 import types_pb2
 from berth.wire.convert import to_proto, write_proto
 from nodeagent.calls import CallsMaker, RuntimeCalls
 from nodeagent.core.backoff import ENGINE_FIRST_S, ENGINE_MAX_S, doubled_s
-from nodeagent.core.isolation import fence_delay_s
 from nodeagent.core.messages import (
     CancelCall,
     ContainersListed,
@@ -50,11 +49,13 @@ from nodeagent.core.messages import (
     Tick,
     Welcomed,
 )
-from nodeagent.core.record import from_record, silent_for_s, to_record
-from nodeagent.core.state import AgentState, LaneLimits
-from nodeagent.core.step import step
+from nodeagent.core.record import from_record, silent_for_s
+from nodeagent.core.state import LaneLimits
+from nodeagent.core.step import step_through
 from nodeagent.journal import Journal
+from nodeagent.journal_keeper import JournalKeeper
 from nodeagent.link.addresses import AddressBook
+from nodeagent.link.encode import status_message
 from nodeagent.link.port import LogPublisher, SchedulerLink
 from nodeagent.link.session import Session
 from nodeagent.log_relay import LogRelay
@@ -65,12 +66,6 @@ from nodeagent.sweeper import Sweeper
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-
-JOURNAL_DELAY_S = 0.2
-"""Changes of status within this time are written together; assignments are written at once."""
-
-HEARD_REFRESH_S = 5.0
-"""How often the journal is told that a leader is at hand, when a service asks for fencing."""
 
 DESCRIBE_PERIOD_S = 30.0
 _FAILURES = (TaskState.FAILED, TaskState.REJECTED)
@@ -111,7 +106,6 @@ class Agent:
         self._options = options
         self._clock = clock
         self._runtime = runtime
-        self._journal = journal
         self._observer = observer or NoAgentObserver()
         self._boot_id = entropy.new_id()
         now, wall = clock.instant(), clock.timestamp()
@@ -123,9 +117,10 @@ class Agent:
         self._is_engine_up = False
         self._loop_lag_s = 0.0
         self._wake = asyncio.Event()
-        self._is_save_due = asyncio.Event()
-        self._is_save_urgent = asyncio.Event()
-        self._saving = asyncio.Lock()
+        self._waits_until = NEVER
+        self._results: list[Event] = []
+        self._changed: list[TaskId] = []
+        self._has_results = asyncio.Event()
         self._dropped: DropSession | None = None
         self._refusal = ""
         self._group = asyncio.TaskGroup()
@@ -137,7 +132,14 @@ class Agent:
             clock=clock,
             entropy=entropy,
         )
-        self._calls = calls(runtime, clock, self.feed)
+        self._calls = calls(runtime, clock, self._feed_soon)
+        self._journal = JournalKeeper(
+            journal,
+            clock,
+            self._observer,
+            lambda: self.state,
+            lambda: self._calls.discard_files(self.state),
+        )
         self._logs = LogRelay(node_id=options.node_id, runtime=runtime, publisher=publisher)
         self._sweeper = Sweeper(runtime, clock, entropy, self._observer)
 
@@ -153,18 +155,19 @@ class Agent:
                 self.feed(Restored(tuple(containers), self._silent_for_s, platform, held))
                 group.create_task(self._watch_runtime(), name="runtime events")
                 group.create_task(self._tick(), name="timer")
-                group.create_task(self._keep_journal(), name="journal")
+                group.create_task(self._heed_results(), name="results")
+                group.create_task(self._journal.run(), name="journal")
                 group.create_task(self._session.run(), name="session")
                 group.create_task(self._keep_describing(), name="description")
                 group.create_task(self._sweeper.run(lambda: self.state), name="sweep")
         finally:
             with contextlib.suppress(BerthError):
-                await self._save()
+                await self._journal.save()
 
     async def stop(self, reason: str) -> None:
         """Tell the leader that the agent stops on purpose; containers stay as they are."""
         await self._session.leave(reason)
-        await self._save()
+        await self._journal.save()
 
     async def tell_departing(self) -> None:
         """Tell the leader that this machine is being shut down."""
@@ -176,21 +179,52 @@ class Agent:
 
     def feed(self, event: Event) -> None:
         """Let the core take in `event`, and set to work on what it asks for."""
-        for effect in step(self.state, event, self._clock.instant()):
+        self._take_in([*self._take_results(), event])
+
+    def _feed_soon(self, event: Event) -> None:
+        """Let the core take in `event` with what else comes in this round of the loop.
+
+        The Engine's answers come in crowds: a step for each cost more than what they say.
+        """
+        if not self._results:
+            self._has_results.set()
+        self._results.append(event)
+
+    def _take_results(self) -> list[Event]:
+        self._has_results.clear()
+        results, self._results = self._results, []
+        return results
+
+    def _take_in(self, events: Sequence[Event]) -> None:
+        now = self._clock.instant()
+        for effect in step_through(self.state, events, now):
             self._carry_out(effect)
-        self._wake.set()
+        if self._changed:
+            self._report(now)
+        if self.state.wake_at < self._waits_until:
+            self._wake.set()
+
+    def _report(self, now: Instant) -> None:
+        """Have the leader told; of tasks that are on their way, with what follows soon."""
+        changed, self._changed = self._changed, []
+        tasks = [task for task_id in changed if (task := self.state.tasks.get(task_id))]
+        for task in tasks:
+            if task.observed in _FAILURES:
+                self._observer.task_failed()
+        self._session.note_statuses(
+            changed, now, are_passing=all(task.is_passing for task in tasks)
+        )
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
-            case ReportTask(task_id):
-                self._session.note_status(task_id)
-                task = self.state.tasks.get(task_id)
-                if task is not None and task.observed in _FAILURES:
-                    self._observer.task_failed()
+            case ReportTask():
+                self._changed.append(effect.task_id)
+            case StartContainer():
+                if self.state.tasks[effect.task_id].ended:
+                    self._observer.restarted()
+                self._calls.begin(self._group, effect)
             case SaveJournal(is_urgent):
-                self._is_save_due.set()
-                if is_urgent:
-                    self._is_save_urgent.set()
+                self._journal.ask(is_urgent=is_urgent)
             case DropSession():
                 self._dropped = effect
                 self._observer.message_refused(effect.reason)
@@ -201,13 +235,8 @@ class Agent:
             case PurgeContainers(task_ids):
                 self._sweeper.purge(task_ids)
             case ServeLogs(request):
-                if request.cancel:
-                    self._logs.cancel(request.request_id)
-                else:
-                    self._logs.begin(self._group, request, self._session.address)
+                self._logs.serve(self._group, request, self._session.address)
             case _:
-                if isinstance(effect, StartContainer) and self.state.tasks[effect.task_id].ended:
-                    self._observer.restarted()
                 self._calls.begin(self._group, effect)
 
     # --- for people and metrics -----------------------------------------------------------------
@@ -252,7 +281,7 @@ class Agent:
         """Return the newest statuses of those tasks that are still known."""
         now = self._clock.instant()
         tasks = [self.state.tasks.get(task_id) for task_id in task_ids]
-        return [to_proto(task.status(now)) for task in tasks if task and not task.is_surplus]
+        return [status_message(task, now) for task in tasks if task and not task.is_surplus]
 
     def heartbeat(self) -> pb.Heartbeat:
         """Return a sign of life."""
@@ -279,14 +308,15 @@ class Agent:
             self._refusal = ""
             self._observer.session_opened(event.epoch)
         if self.state.epoch != epoch:
-            await self._save()
+            await self._journal.save()
         return dropped
 
     def lose_link(self) -> None:
         """Take in that there is no session any more."""
         if self.state.is_connected:
             self._observer.session_closed()
-            self.feed(LinkLost(self._options.link_silence_s))
+            # Without the results that wait: an agent that ends must begin no more calls.
+            self._take_in([LinkLost(self._options.link_silence_s)])
 
     # --- loops ----------------------------------------------------------------------------------
 
@@ -326,18 +356,24 @@ class Agent:
                 self._is_engine_up = True
                 self.feed(EventsMissed(event.reason))
             elif event.action != "create":  # That one is always our own doing.
-                self.feed(ContainerStirred(event.task_id))
+                self._feed_soon(ContainerStirred(event.task_id))
 
     async def _tick(self) -> None:
         while True:
             self._wake.clear()
-            due = self.state.wake_at
+            due = self._waits_until = self.state.wake_at
             delay_s = max(due - self._clock.instant(), _TICK_S_MIN)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(None if due == NEVER else delay_s):
                     await self._wake.wait()
                     continue
-            self.feed(Tick())
+            if self._clock.instant() >= self.state.wake_at:  # It may have been put off meanwhile.
+                self.feed(Tick())
+
+    async def _heed_results(self) -> None:
+        while True:
+            await self._has_results.wait()
+            self._take_in(self._take_results())
 
     async def _keep_describing(self) -> None:
         while True:
@@ -363,38 +399,3 @@ class Agent:
         )
         before, self._description = self._description, found
         return found != before
-
-    async def _keep_journal(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(HEARD_REFRESH_S):
-                    await self._is_save_due.wait()
-            if not self._is_save_due.is_set() and not self._must_note_hearing(self.state):
-                continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(JOURNAL_DELAY_S):
-                    await self._is_save_urgent.wait()
-            await self._save()
-            await self._calls.discard_files(self.state)
-
-    @staticmethod
-    def _must_note_hearing(state: AgentState) -> bool:
-        """Tell whether an agent that dies now must know later when a leader was last at hand."""
-        return state.is_connected and any(
-            fence_delay_s(template) is not None for template in state.templates.values()
-        )
-
-    async def _save(self) -> None:
-        """Write the journal. A failure is told and costs only what a restart would have known."""
-        async with self._saving:
-            self._is_save_due.clear()
-            self._is_save_urgent.clear()
-            begun = self._clock.instant()
-            record = to_record(self.state, begun, self._clock.timestamp())
-            try:
-                await self._journal.save(record)
-            except OSError as error:
-                self._observer.journal_written(0.0, False)
-                log.error("journal_not_written", why=str(error))
-            else:
-                self._observer.journal_written(self._clock.instant() - begun, True)

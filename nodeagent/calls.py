@@ -114,10 +114,12 @@ class RuntimeCalls:
                 image = await self._runtime.pull(task, self._progress_of(effect))
                 return ImagePulled(task_id, call_id, image)
             case CreateContainer(task=task, image=image):
-                container_id = await self._runtime.create(task, image)
-                return ContainerCreated(task_id, call_id, container_id)
+                made = await self._runtime.create(task, image)
+                return ContainerCreated(task_id, call_id, made.container_id, made.is_new)
             case StartContainer(container_id=container_id):
-                await self._runtime.start(container_id)
+                seen = await self._runtime.start(container_id)
+                if seen is not None:
+                    return ContainerSeen(task_id, call_id, seen)
             case StopContainer(container_id=container_id, grace_s=grace_s):
                 await self._runtime.stop(container_id, grace_s)
             case RemoveContainer(container_id=container_id):

@@ -44,6 +44,13 @@ class LogRelay:
         self._publisher = publisher
         self._serving: dict[str, asyncio.Task[None]] = {}
 
+    def serve(self, group: asyncio.TaskGroup, request: LogsRequested, address: str) -> None:
+        """Serve `request`, or end the answer to an earlier one when it says so."""
+        if request.cancel:
+            self.cancel(request.request_id)
+        else:
+            self.begin(group, request, address)
+
     def begin(self, group: asyncio.TaskGroup, request: LogsRequested, address: str) -> None:
         """Serve `request` beside everything else; a repeated one is served once."""
         if request.request_id in self._serving:

@@ -58,9 +58,10 @@ def apply_assigned(state: AgentState, assigned: Assigned, gate: Gate, now: Insta
     with_new_credentials = {t.key for t in assigned.templates if t.registry_auth is not None}
     for assignment in assigned.tasks:
         _apply_one(state, assignment, gate, now)
-    for task in state.tasks.values():
-        if task.assignment.template_key in with_new_credentials:
-            task.retry_at = START  # A pull that was denied may succeed now.
+    if with_new_credentials:
+        for task in state.tasks.values():
+            if task.assignment.template_key in with_new_credentials:
+                task.retry_at = START  # A pull that was denied may succeed now.
     for task_id in assigned.forgotten:
         _release(state, task_id)
     if assigned.is_complete:
@@ -144,8 +145,11 @@ def _release(state: AgentState, task_id: TaskId) -> None:
 
 def _prune_templates(state: AgentState, *, keep: int) -> None:
     """Forget templates that no task refers to, oldest first, except the newest `keep`."""
+    if len(state.templates) <= keep:
+        return
     used = {task.assignment.template_key for task in state.tasks.values()}
     unused: list[tuple[ServiceId, int]] = [key for key in state.templates if key not in used]
     for key in unused[: max(len(unused) - keep, 0)]:
         del state.templates[key]
         state.without_credentials.pop(key, None)
+        state.images.pop(key, None)

@@ -4,9 +4,8 @@ Duty: gather from the state what one call must be told.
 Not here: which call (nodeagent.core.task_machine), when (nodeagent.core.step).
 """
 
-from dataclasses import replace
-
 from berth.model.defaults import STOP_GRACE_S, effective_stop_grace_s
+from berth.model.files import FilePayload
 from nodeagent.core.files import payloads_of
 from nodeagent.core.messages import (
     Call,
@@ -29,12 +28,9 @@ def effect_of(state: AgentState, task: LocalTask, call: Call, call_id: int) -> C
             spec = runtime_task(state, task)
             return None if spec is None else PullImage(task.id, call_id, spec)
         case Call.CREATE:
-            spec = runtime_task(state, task)
+            spec = runtime_task(state, task, payloads_of(state, task))
             assert task.image is not None
-            if spec is None:
-                return None
-            spec = replace(spec, files=payloads_of(state, task))
-            return CreateContainer(task.id, call_id, spec, task.image)
+            return None if spec is None else CreateContainer(task.id, call_id, spec, task.image)
         case Call.START:
             return StartContainer(task.id, call_id, task.container_id)
         case Call.STOP:
@@ -47,7 +43,9 @@ def effect_of(state: AgentState, task: LocalTask, call: Call, call_id: int) -> C
             return InspectContainer(task.id, call_id)
 
 
-def runtime_task(state: AgentState, task: LocalTask) -> RuntimeTask | None:
+def runtime_task(
+    state: AgentState, task: LocalTask, files: tuple[FilePayload, ...] = ()
+) -> RuntimeTask | None:
     """Return all that a runtime must know of a task; None when its template is not known."""
     template = state.template_of(task)
     if template is None:
@@ -71,6 +69,7 @@ def runtime_task(state: AgentState, task: LocalTask) -> RuntimeTask | None:
         granted=tuple((item.kind, item.units) for item in task.assignment.granted),
         node_platform=state.node_platform,
         networks=template.networks,
+        files=files,
         credentials=None
         if auth is None
         else RegistryCredentials(

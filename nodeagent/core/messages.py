@@ -190,11 +190,12 @@ class PullAdvanced:
 
 @dataclass(frozen=True, slots=True)
 class ContainerCreated:
-    """A task's container exists."""
+    """A task's container exists; `is_new`: it was made just now and has never run."""
 
     task_id: TaskId
     call_id: int
     container_id: str
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,7 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class ContainerSeen:
-    """A task's container was looked at; None: there is none."""
+    """A task's container was looked at, perhaps right after its start; None: there is none."""
 
     task_id: TaskId
     call_id: int

@@ -50,15 +50,7 @@ class LaneLimits:
 
     def of(self, lane: Lane) -> int:
         """Return the limit of `lane`."""
-        match lane:
-            case Lane.PREPARE:
-                return self.prepare
-            case Lane.START:
-                return self.start
-            case Lane.STOP:
-                return self.stop
-            case Lane.LOOK:
-                return self.look
+        return int(getattr(self, lane))  # Lanes are named as the fields are.
 
 
 class Phase(StrEnum):
@@ -95,7 +87,8 @@ class LocalTask:
 
     Invariants: `observed` and `desired` never fall; `call_id` is 0 exactly while `call` is None;
     `ended` is set only while `observed` is not terminal; `phase` is ABSENT exactly while
-    `container_id` is empty; once `phase` was UP, only a local restart starts the container again.
+    `container_id` is empty; `waits_in` names the only queue that it is in; once `phase` was UP,
+    only a local restart starts the container again.
     """
 
     assignment: TaskAssignment
@@ -124,6 +117,7 @@ class LocalTask:
     is_released: bool = False  # Ended and recorded: forget it; the sweep gets its container.
     call: Call | None = None
     call_id: int = 0
+    waits_in: Lane | None = None  # The lane that its next call found full.
     needs_look: bool = False
     failures: int = 0  # Of the present call, in a row.
     retry_at: Instant = START
@@ -151,19 +145,26 @@ class LocalTask:
         """True when its container must be removed once it has stopped."""
         return self.is_surplus or self.desired is TaskState.REMOVE
 
+    @property
+    def is_passing(self) -> bool:
+        """True while what is seen of it is but a step towards what is wanted."""
+        return self.observed < min(self.desired, TaskState.RUNNING) and not self.error
+
     def rise(self, state: TaskState, now: Instant, message: str, error: str = "") -> None:
         """Take the observed state to `state`, which must not be lower."""
         assert state >= self.observed, f"{self.id}: {self.observed.name} to {state.name}"
         if state > self.observed:
             self.observed = state
             self.observed_since = now
+            self.is_changed = True
         self.tell(message, error)
 
     def tell(self, message: str, error: str = "") -> None:
         """Change what people are told of it, if it differs."""
-        self.is_changed = True
-        self.message = message
-        self.error = error
+        if message != self.message or error != self.error:
+            self.is_changed = True
+            self.message = message
+            self.error = error
 
     def status(self, now: Instant) -> TaskStatus:
         """Return what the leader is told."""
@@ -213,6 +214,10 @@ class AgentState:
     templates: dict[tuple[ServiceId, int], TaskTemplate] = field(default_factory=dict)
     without_credentials: dict[tuple[ServiceId, int], None] = field(default_factory=dict)
     """Templates from the journal, which keeps no credentials, whose pulls had some."""
+    images: dict[tuple[ServiceId, int], PulledImage] = field(default_factory=dict)
+    """By template: what its image is, pulled since this process started and pinned by digest."""
+    pulls: dict[tuple[ServiceId, int], dict[TaskId, None]] = field(default_factory=dict)
+    """By template whose image is being pulled: the tasks that wait for another task's pull."""
     payloads: dict[FileKey, FilePayload] = field(default_factory=dict, repr=False)
     """Configs and secrets that this session sent and did not withdraw. Never journalled."""
     tasks: dict[TaskId, LocalTask] = field(default_factory=dict)
@@ -285,7 +290,13 @@ class AgentState:
         assert counted == self.in_flight, f"{counted} calls, {self.in_flight} counted"
         for lane in Lane:
             assert counted[lane] <= self.limits.of(lane), f"{lane}: {counted[lane]} calls"
+        pulling = [
+            task.assignment.template_key for task in self.tasks.values() if task.call is Call.PULL
+        ]
+        assert sorted(pulling) == sorted(self.pulls), f"{pulling} pull, {self.pulls} are awaited"
         assert (self.cut_at is None) == self.is_connected
         assert not (self.is_synced and self.strays)
-        assert all(task_id in self.tasks for queue in self.waiting.values() for task_id in queue)
+        queued = {task_id: lane for lane, queue in self.waiting.items() for task_id in queue}
+        waits = {task.id: task.waits_in for task in self.tasks.values() if task.waits_in}
+        assert queued == waits, f"{queued} are in queues, {waits} think so"
         assert all(task_id in self.tasks for task_id in self.timers)

@@ -79,7 +79,7 @@ def begin(task: LocalTask, call: Call, call_id: int, now: Instant) -> None:
     assert task.call is None
     task.call, task.call_id = call, call_id
     match call:
-        case Call.PULL if task.observed < TaskState.PREPARING:
+        case Call.PULL | Call.CREATE if task.observed < TaskState.PREPARING:
             task.rise(TaskState.PREPARING, now, "preparing")
         case Call.START if task.observed < TaskState.STARTING:
             task.rise(TaskState.STARTING, now, "starting")
@@ -89,6 +89,12 @@ def begin(task: LocalTask, call: Call, call_id: int, now: Instant) -> None:
             task.needs_look = False  # Whatever stirs from now on is newer than this look.
         case _:
             pass
+
+
+def await_pull(task: LocalTask, now: Instant) -> None:
+    """Note that another task's pull of the same image is under way."""
+    if task.observed < TaskState.PREPARING:
+        task.rise(TaskState.PREPARING, now, "preparing")
 
 
 def end_call(task: LocalTask) -> None:
@@ -105,16 +111,21 @@ def fold_pulled(task: LocalTask, image: PulledImage) -> None:
     task.tell("preparing")
 
 
-def fold_created(task: LocalTask, container_id: str, now: Instant) -> None:
-    """Take in the container; it may be one from before, so it is looked at before it is started."""
+def fold_created(task: LocalTask, container_id: str, now: Instant, *, is_new: bool) -> None:
+    """Take in the container; one from before is looked at before it is started."""
     _succeed(task)
-    task.container_id, task.phase, task.needs_look = container_id, Phase.CREATED, True
+    task.container_id, task.phase = container_id, Phase.CREATED
+    task.needs_look = task.needs_look or not is_new
     if task.observed < TaskState.READY:
         task.rise(TaskState.READY, now, "prepared")
 
 
-def fold_started(task: LocalTask, now: Instant) -> None:
-    """Take in that the container was started; a look tells whether it still runs."""
+def fold_started(task: LocalTask, seen: SeenContainer | None, gate: Gate, now: Instant) -> None:
+    """Take in that the container was started, and what it was like right after that.
+
+    Without such a look another one tells whether it still runs; so it does when the container
+    stirred meanwhile, since nobody knows which of the two came first.
+    """
     _succeed(task)
     if task.ended is not None:
         task.ended = None
@@ -122,7 +133,11 @@ def fold_started(task: LocalTask, now: Instant) -> None:
         task.restarted_at = (*task.restarted_at, now)[-_RESTARTS_KEPT:]
         times = f"{task.local_restarts} time{'s' if task.local_restarts > 1 else ''}"
         task.tell(f"restarted by its agent {times} while no leader answered")
-    task.phase, task.up_since, task.needs_look = Phase.UP, now, True
+    task.phase, task.up_since = Phase.UP, now
+    if seen is None:
+        task.needs_look = True
+    else:
+        fold_seen(task, seen, gate, now)
 
 
 def fold_stopped(task: LocalTask) -> None:

@@ -3,13 +3,16 @@
 from berth.errors import InternalError
 from berth.model.cluster import ClusterSettings
 from berth.model.files import FileId, FileKind, FilePayload
-from berth.model.ids import TaskId
+from berth.model.ids import ServiceId, TaskId
+from berth.model.task import TaskState
 from berth.v1 import dispatcher_pb2 as pb
+from berth.v1 import types_pb2
 from berth.wire.convert import from_proto
 from nodeagent.core.departure import DepartureNoted
 from nodeagent.core.messages import (
     Assigned,
     FilesCame,
+    GrantedResource,
     LogsRequested,
     Said,
     SchedulerSpoke,
@@ -30,6 +33,22 @@ def event_of(message: pb.SchedulerMessage) -> SchedulerSpoke | None:
     return None if said is None else SchedulerSpoke(message.epoch, said)
 
 
+def assignment_of(message: types_pb2.TaskAssignment) -> TaskAssignment:
+    """Return what `from_proto(TaskAssignment, message)` does, several times faster.
+
+    In a burst a node reads hundreds of these a second; the test holds the two together.
+    """
+    return TaskAssignment(
+        TaskId(message.task_id),
+        ServiceId(message.service_id),
+        message.slot,
+        message.template_version,
+        TaskState(message.desired),
+        message.attempt,
+        tuple(GrantedResource(item.kind, tuple(item.units)) for item in message.granted),
+    )
+
+
 def _said(message: pb.SchedulerMessage) -> Said | None:
     match message.WhichOneof("body"):
         case "welcome":
@@ -48,7 +67,7 @@ def _said(message: pb.SchedulerMessage) -> Said | None:
                 is_complete=assigned.complete,
                 sequence=assigned.sequence,
                 templates=tuple(from_proto(TaskTemplate, item) for item in assigned.templates),
-                tasks=tuple(from_proto(TaskAssignment, item) for item in assigned.tasks),
+                tasks=tuple(assignment_of(item) for item in assigned.tasks),
                 forgotten=tuple(TaskId(task_id) for task_id in assigned.forgotten),
                 purged=tuple(TaskId(task_id) for task_id in assigned.purged),
             )

@@ -104,6 +104,7 @@ class Session:
         self._entropy = entropy
         self._reporter = Reporter()
         self._is_report_due = asyncio.Event()
+        self._has_settled = asyncio.Event()
         self._sending = asyncio.Lock()
         self._sent_at = clock.instant()
         self._stream: SchedulerStream | None = None
@@ -113,10 +114,14 @@ class Session:
         self.address = ""
         """The scheduler that welcomed us last."""
 
-    def note_status(self, task_id: TaskId) -> None:
-        """Tell the leader a task's newest status soon."""
-        self._reporter.note(task_id, self._clock.instant())
+    def note_statuses(
+        self, task_ids: Sequence[TaskId], now: Instant, *, are_passing: bool = False
+    ) -> None:
+        """Tell the leader the tasks' newest statuses soon; less soon if all `are_passing`."""
+        self._reporter.note(task_ids, now, are_passing=are_passing)
         self._is_report_due.set()
+        if not are_passing:
+            self._has_settled.set()
 
     async def run(self) -> None:
         """Hold sessions until `leave`; for ever otherwise."""
@@ -260,13 +265,18 @@ class Session:
         while True:
             await self._is_report_due.wait()
             delay_s = self._reporter.due_at() - self._clock.instant()
-            if len(self._reporter) and delay_s > 0:
+            if not len(self._reporter) or delay_s <= 0:
+                await self._send_statuses(stream)
+            elif self._reporter.has_settled:
                 await self._clock.sleep(delay_s)
             else:
-                await self._send_statuses(stream)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(delay_s):
+                        await self._has_settled.wait()
 
     async def _send_statuses(self, stream: SchedulerStream) -> None:
         self._is_report_due.clear()
+        self._has_settled.clear()
         statuses = self._owner.statuses(self._reporter.take())
         if statuses:
             await self._send(stream, pb.AgentMessage(status=pb.StatusBatch(tasks=statuses)))

@@ -32,6 +32,7 @@ from nodeagent.runtime.observer import NoObserver, RuntimeObserver
 from nodeagent.runtime.port import (
     ContainerChanged,
     ContainerLogLine,
+    CreatedContainer,
     DiskUse,
     EventGap,
     LogOptions,
@@ -151,8 +152,8 @@ class DockerEngine:
         """Make the task's image present."""
         return await self._images.pull(task.task.container.image, task.credentials, on_progress)
 
-    async def create(self, task: RuntimeTask, image: PulledImage) -> str:
-        """Create the task's container, or adopt the one that is there; return its ID."""
+    async def create(self, task: RuntimeTask, image: PulledImage) -> CreatedContainer:
+        """Create the task's container, or adopt the one that is there."""
         traits = await self._pool.traits()
         try:
             files = files_of(task, template_values(task))
@@ -163,34 +164,40 @@ class DockerEngine:
         placed = await self._place(task.task_id, files) if files else ()
         async with self._networks.held(task) as networks:
             call = to_create_call(task, image.reference, traits, placed, networks)
-            container_id = await self._create_or_adopt(task, call)
-            self._ids[task.task_id] = container_id
-            await self._networks.join(container_id, networks[1:])  # One comes with the container.
-            return container_id
+            made = await self._create_or_adopt(task, call)
+            self._ids[task.task_id] = made.container_id
+            # One comes with the container.
+            await self._networks.join(made.container_id, networks[1:])
+            return made
 
-    async def _create_or_adopt(self, task: RuntimeTask, call: CreateCall) -> str:
+    async def _create_or_adopt(self, task: RuntimeTask, call: CreateCall) -> CreatedContainer:
         what = f"create container {call.name}"
         try:
             try:
-                return await self._create(call)
+                return CreatedContainer(await self._create(call), is_new=True)
             except docker.errors.APIError as error:
                 if is_not_found(error):  # The image was removed since it was pulled.
                     await self.pull(task, lambda _: None)
-                    return await self._create(call)
+                    return CreatedContainer(await self._create(call), is_new=True)
                 if is_conflict(error):
-                    return await self._adopt(call.name, task.task_id)
+                    adopted = await self._adopt(call.name, task.task_id)
+                    return CreatedContainer(adopted, is_new=False)
                 raise
         except docker.errors.APIError as error:
             raise call_error(what, error, is_final=True) from error
 
-    async def start(self, container_id: str) -> None:
-        """Start it; harmless when it runs already."""
+    async def start(self, container_id: str) -> SeenContainer | None:
+        """Start it; harmless when it runs already; return what it is like then."""
         await self._pool.call(
             "start_container",
             f"start container {container_id[:12]}",
             lambda client: client.start(container_id),
             is_final=True,
         )
+        try:
+            return await self._look_at(container_id)
+        except RuntimeCallError:
+            return None  # It was started: whoever asked looks again, and hears why that fails.
 
     async def stop(self, container_id: str, grace_s: float) -> None:
         """Stop it within `grace_s` seconds, then kill it; harmless when it has stopped."""

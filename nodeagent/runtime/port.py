@@ -106,6 +106,19 @@ class PulledImage:
     image_id: str
     platform: str
 
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the reference names exactly this image, for ever."""
+        return "@" in self.reference
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedContainer:
+    """A task's container; `is_new`: it was made just now, and nobody has started it."""
+
+    container_id: str
+    is_new: bool
+
 
 @dataclass(frozen=True, slots=True)
 class PullProgress:
@@ -198,12 +211,19 @@ class ContainerRuntime(Protocol):
         """
         ...
 
-    async def create(self, task: RuntimeTask, image: PulledImage) -> str:
-        """Create the task's container, or adopt the one that is there; return its ID."""
+    async def create(self, task: RuntimeTask, image: PulledImage) -> CreatedContainer:
+        """Create the task's container, or adopt the one that is there.
+
+        An image that was removed since it was pulled is pulled again.
+        """
         ...
 
-    async def start(self, container_id: str) -> None:
-        """Start it; harmless when it runs already."""
+    async def start(self, container_id: str) -> SeenContainer | None:
+        """Start it; harmless when it runs already.
+
+        Returns:
+            What it is like right after that; None when it could not be looked at.
+        """
         ...
 
     async def stop(self, container_id: str, grace_s: float) -> None:

@@ -112,7 +112,7 @@ async def ground(
 async def start(runtime: ContainerRuntime, task: RuntimeTask) -> str:
     """Pull, create and start; return the container's ID."""
     image: PulledImage = await runtime.pull(task, lambda _: None)
-    container_id = await runtime.create(task, image)
+    container_id = (await runtime.create(task, image)).container_id
     await runtime.start(container_id)
     return container_id
 

@@ -13,6 +13,7 @@ from nodeagent.runtime.port import (
     ContainerChanged,
     ContainerRuntime,
     ContainerState,
+    CreatedContainer,
     EventGap,
     Health,
     LogOptions,
@@ -99,15 +100,18 @@ def test_a_task_goes_from_nothing_to_running_to_removed(place):
         task = it.task("sleeper")
         assert await it.runtime.inspect_task(task.task_id) is None
         image = await it.runtime.pull(task, lambda _: None)
-        container_id = await it.runtime.create(task, image)
+        made = await it.runtime.create(task, image)
+        assert made.is_new
+        container_id = made.container_id
         created = await it.runtime.inspect_task(task.task_id)
         assert (created.state, created.exit_code, created.started_at) == (
             ContainerState.CREATED,
             None,
             0.0,
         )
-        await it.runtime.start(container_id)
+        started = await it.runtime.start(container_id)
         running = await it.runtime.inspect_task(task.task_id)
+        assert started == running
         assert running.state is ContainerState.RUNNING
         assert running.pid > 0
         assert running.started_at > 0
@@ -126,12 +130,13 @@ def test_every_call_may_be_repeated(place):
         task = it.task("sleeper")
         image = await it.runtime.pull(task, lambda _: None)
         assert await it.runtime.pull(task, lambda _: None) == image
-        container_id = await it.runtime.create(task, image)
-        assert await it.runtime.create(task, image) == container_id
+        container_id = (await it.runtime.create(task, image)).container_id
+        adopted = CreatedContainer(container_id, is_new=False)
+        assert await it.runtime.create(task, image) == adopted
         await it.runtime.start(container_id)
         pid = (await it.runtime.inspect_task(task.task_id)).pid
         await it.runtime.start(container_id)
-        assert await it.runtime.create(task, image) == container_id
+        assert await it.runtime.create(task, image) == adopted
         assert (await it.runtime.inspect_task(task.task_id)).pid == pid
         await it.runtime.stop(container_id, 5.0)
         ended = await it.runtime.inspect_task(task.task_id)

@@ -175,7 +175,8 @@ def test_a_privileged_container_is_made_as_one(one_engine, image):
     async def scenario():
         async with ground(one_engine, image) as it:
             task = it.task("true", privileged=True)
-            container_id = await it.runtime.create(task, await it.runtime.pull(task, print))
+            made = await it.runtime.create(task, await it.runtime.pull(task, print))
+            container_id = made.container_id
             with contextlib.closing(one_engine.client()) as client:
                 return client.api.inspect_container(container_id)["HostConfig"]["Privileged"]
 

@@ -176,7 +176,8 @@ def test_an_image_removed_between_pull_and_create_is_pulled_again(one_host, one_
         pulled = await it.runtime.pull(task, lambda _: None)
         with closing(one_engine.client()) as client:
             client.images.remove(pulled.image_id, force=True)
-        await it.runtime.start(await it.runtime.create(task, pulled))
+        made = await it.runtime.create(task, pulled)
+        await it.runtime.start(made.container_id)
         return (await it.runtime.inspect_task(task.task_id)).state.value
 
     assert run(one_engine, scenario) == "running"

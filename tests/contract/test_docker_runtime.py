@@ -253,7 +253,8 @@ def test_a_container_made_by_an_agent_that_died_is_adopted(one_engine, image):
         async with ground(one_engine, image) as reborn:
             reborn.runtime._node_id = it.node_id
             pulled = await reborn.runtime.pull(task, lambda _: None)
-            assert await reborn.runtime.create(replace(task, epoch=99), pulled) == container_id
+            adopted = await reborn.runtime.create(replace(task, epoch=99), pulled)
+            assert (adopted.container_id, adopted.is_new) == (container_id, False)
             (seen,) = await reborn.runtime.list_containers()
             assert seen.labels["berth.epoch"] == "41"
             reborn.runtime._node_id = reborn.node_id

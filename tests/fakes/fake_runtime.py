@@ -21,6 +21,7 @@ from nodeagent.runtime.port import (
     ContainerChanged,
     ContainerLogLine,
     ContainerState,
+    CreatedContainer,
     DiskUse,
     EventGap,
     LogOptions,
@@ -116,7 +117,7 @@ class FakeRuntime:
                 on_progress(PullProgress(1, 1, IMAGE_BYTES, IMAGE_BYTES))
         return PulledImage(image, digest, digest_of(f"image {digest}"), "linux/amd64")
 
-    async def create(self, task: RuntimeTask, image: PulledImage) -> str:
+    async def create(self, task: RuntimeTask, image: PulledImage) -> CreatedContainer:
         """Create the task's container, or adopt the one that is there."""
         behaviour = self._host.behaviour_of(task.task.container.image)
         await self._spend(behaviour.create_time_s / 2, f"create {task.task_id}")
@@ -124,11 +125,12 @@ class FakeRuntime:
             raise RuntimeCallError(behaviour.create_error, retry=RetryRule.NEVER)
         if found := files_of(task, template_values(task)):
             self._host.files[task.task_id] = {file.target: file.content for file in found}
-        container = self._of_task(task.task_id) or self._host.create(task, image.digest)
+        there = self._of_task(task.task_id)
+        container = there or self._host.create(task, image.digest)
         await self._spend(behaviour.create_time_s / 2, f"create {task.task_id}")
-        return container.container_id
+        return CreatedContainer(container.container_id, is_new=there is None)
 
-    async def start(self, container_id: str) -> None:
+    async def start(self, container_id: str) -> SeenContainer | None:
         """Start it; harmless when it runs already."""
         container = self._get(container_id)
         behaviour = container.behaviour
@@ -143,6 +145,8 @@ class FakeRuntime:
                 raise RuntimeCallError(behaviour.start_error, retry=RetryRule.NEVER)
             self._host.start(container)
         await self._spend(behaviour.start_time_s / 2, f"start {container_id[:12]}")
+        found = self._host.containers.get(container_id)
+        return found.seen() if found else None
 
     async def stop(self, container_id: str, grace_s: float) -> None:
         """Stop it within `grace_s`, then kill it; harmless when it has stopped or is gone."""

@@ -46,7 +46,7 @@ from nodeagent.core.messages import (
 )
 from nodeagent.core.record import TaskRecord, from_record, silent_for_s, to_record
 from nodeagent.core.state import LaneLimits, Phase
-from nodeagent.core.step import step
+from nodeagent.core.step import step, step_through
 from nodeagent.runtime.port import ContainerState, Health, PulledImage, SeenContainer
 
 NODE = NodeId("n1")
@@ -63,7 +63,8 @@ def template(version: int) -> TaskTemplate:
     labels = {"berth.fence": f"after:{FENCE_S:.0f}s"} if version == 2 else {}
     condition = RestartCondition.NONE if version == 2 else RestartCondition.ANY
     task = TaskSpec(
-        container=ContainerSpec(image="app"), restart=RestartPolicy(condition=condition)
+        container=ContainerSpec(image="app" if version == 2 else "app@sha256:1"),
+        restart=RestartPolicy(condition=condition),
     )
     return TaskTemplate(SERVICE, "web", version, task=task, service_labels=labels)
 
@@ -88,8 +89,8 @@ class AgentMachine(RuleBasedStateMachine):
 
     # --- plumbing --------------------------------------------------------------------------
 
-    def feed(self, event):
-        effects = step(self.state, event, self.now)
+    def feed(self, *events):
+        effects = step_through(self.state, events, self.now)
         self.state.validate()
         for effect in effects:
             self.check(effect)
@@ -253,22 +254,37 @@ class AgentMachine(RuleBasedStateMachine):
             self.answer(self.calls.pop(0))
 
     def answer(self, call):
+        self.feed(self.answer_to(call))
+
+    def answer_to(self, call):
         if isinstance(call, ListContainers):
-            self.feed(ContainersListed(call.call_id, tuple(self.engine.values())))
-        else:
-            self.feed(self.carry_out(call))
+            return ContainersListed(call.call_id, tuple(self.engine.values()))
+        return self.carry_out(call)
+
+    @precondition(lambda self: len(self.calls) > 1)
+    @rule(stirs=st.booleans())
+    def answers_come_in_a_crowd(self, stirs):
+        """What comes in one round of the loop is taken in together."""
+        calls, self.calls = self.calls, []
+        events = [self.answer_to(call) for call in calls]
+        if stirs:
+            events[1:1] = [ContainerStirred(task_id) for task_id in sorted(self.engine)]
+        self.feed(*events)
 
     def carry_out(self, call):
         task_id, call_id = call.task_id, call.call_id
         match call:
             case PullImage():
-                return ImagePulled(task_id, call_id, PulledImage("app", "sha256:1", "i", "l"))
+                name = call.task.task.container.image
+                return ImagePulled(task_id, call_id, PulledImage(name, "sha256:1", "i", "l"))
             case CreateContainer():
-                if task_id not in self.engine:
+                is_new = task_id not in self.engine
+                if is_new:
                     self.engine[task_id] = SeenContainer(
                         f"c-{task_id}", task_id, ContainerState.CREATED
                     )
-                return ContainerCreated(task_id, call_id, self.engine[task_id].container_id)
+                container_id = self.engine[task_id].container_id
+                return ContainerCreated(task_id, call_id, container_id, is_new)
             case StartContainer():
                 if task_id not in self.engine:
                     return CallFailed(task_id, call_id, "no such container", RetryRule.NEVER)
@@ -276,6 +292,8 @@ class AgentMachine(RuleBasedStateMachine):
                 self.engine[task_id] = replace(
                     self.engine[task_id], state=ContainerState.RUNNING, health=Health.NONE
                 )
+                if self.made[task_id] % 2:  # Now and then it is looked at right after its start.
+                    return ContainerSeen(task_id, call_id, self.engine[task_id])
                 return CallEnded(task_id, call_id)
             case StopContainer():
                 if task_id in self.engine:

@@ -11,6 +11,7 @@ from berth.model.registry_auth import RegistryAuth
 from berth.model.service import ContainerSpec, RestartCondition, RestartPolicy
 from berth.model.task import TaskState
 from berth.v1 import dispatcher_pb2 as pb
+from nodeagent.core.messages import Call
 from nodeagent.runtime.port import ContainerState, Health
 from tests.fakes.fake_engine_host import ImageBehaviour
 from tests.fakes.virtual_time import run_virtually
@@ -357,14 +358,16 @@ async def test_few_prepare_at_once_and_stops_do_not_wait_for_them():
     bench.host.program(IMAGE, ImageBehaviour(pull_time_s=20.0))
     async with bench.agent() as agent:
         await bench.joined()
-        tasks = [a_task(number) for number in range(1, 11)]
-        bench.link.assign(*tasks, templates=(a_template(),), is_complete=True)
+        # Of one template each, since tasks of the same template share a pull.
+        tasks = [replace(a_task(number), template_version=number) for number in range(1, 11)]
+        templates = tuple(a_template(version=number) for number in range(1, 11))
+        bench.link.assign(*tasks, templates=templates, is_complete=True)
         await bench.clock.sleep(5)
-        told = bench.link.stream.statuses().values()
-        preparing = [status for status in told if status.state is TaskState.PREPARING]
-        assert len(preparing) == agent.state.limits.prepare == 4
+        pulling = [task for task in agent.state.tasks.values() if task.call is Call.PULL]
+        assert len(pulling) == agent.state.limits.prepare == 4
         begun = bench.clock.instant()
-        bench.link.assign(a_task(9, TaskState.SHUTDOWN), a_task(1, TaskState.SHUTDOWN))
+        stops = [replace(tasks[number - 1], desired=TaskState.SHUTDOWN) for number in (9, 1)]
+        bench.link.assign(*stops)
         await bench.told("task9", TaskState.SHUTDOWN)
         await bench.told("task1", TaskState.SHUTDOWN)
         assert bench.clock.instant() - begun < 1

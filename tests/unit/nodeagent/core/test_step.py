@@ -95,17 +95,6 @@ def test_an_unknown_settings_value_of_zero_means_the_default():
     assert state.settings.lost_after_s == ClusterSettings().lost_after_s
 
 
-def test_few_pulls_run_at_once_and_the_next_begins_when_one_ends():
-    state = a_state()
-    tasks = [an_assignment(f"t{number}") for number in range(6)]
-    effects = step(state, assigned(*tasks), NOW)
-    pulls = of_kind(PullImage, effects)
-    assert [pull.task_id for pull in pulls] == ["t0", "t1", "t2", "t3"]
-    effects = step(state, ImagePulled("t1", pulls[1].call_id, IMAGE), NOW)
-    assert [pull.task_id for pull in of_kind(PullImage, effects)] == ["t4"]
-    state.validate()
-
-
 def test_a_pull_is_given_up_when_its_task_must_stop():
     state = a_state()
     (pull,) = of_kind(PullImage, step(state, assigned(an_assignment()), NOW))

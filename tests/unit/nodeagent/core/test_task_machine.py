@@ -11,6 +11,7 @@ from nodeagent.core.state import Ended, Phase, StopReason
 from nodeagent.core.task_machine import (
     begin,
     end_call,
+    fold_created,
     fold_failed,
     fold_seen,
     fold_started,
@@ -234,8 +235,33 @@ def test_alone_a_restart_is_planned_by_policy_and_counted_when_done():
     assert task.ended.restart_at == NOW + 2.0
     begin(task, Call.START, 1, NOW)
     end_call(task)
-    fold_started(task, NOW)
+    fold_started(task, None, ALONE, NOW)
     assert (task.observed, task.local_restarts, task.ended) == (S.RUNNING, 1, None)
+    assert task.needs_look
+
+
+def test_a_look_right_after_the_start_is_enough_unless_the_container_stirred_meanwhile():
+    task = a_task(S.STARTING, Phase.CREATED)
+    fold_started(task, seen(pid=7), CONNECTED, NOW)
+    assert (task.observed, task.phase, task.pid) == (S.RUNNING, Phase.UP, 7)
+    assert not task.needs_look
+    stirred = a_task(S.STARTING, Phase.CREATED, needs_look=True)
+    fold_started(stirred, seen(), CONNECTED, NOW)
+    assert stirred.needs_look
+
+
+def test_a_container_that_ended_at_once_has_run():
+    task = a_task(S.STARTING, Phase.CREATED)
+    fold_started(task, seen(ContainerState.EXITED, exit_code=3), CONNECTED, NOW)
+    assert (task.observed, task.phase, task.exit_code) == (S.FAILED, Phase.ENDED, 3)
+
+
+def test_a_container_from_before_is_looked_at_before_it_is_started():
+    new, adopted = a_task(S.PREPARING), a_task(S.PREPARING)
+    fold_created(new, "c1", NOW, is_new=True)
+    fold_created(adopted, "c1", NOW, is_new=False)
+    assert next_call(new, CONNECTED, NOW) is Call.START
+    assert next_call(adopted, CONNECTED, NOW) is Call.INSPECT
 
 
 def test_alone_without_a_restart_the_end_is_final():

@@ -6,10 +6,17 @@ from berth.errors import InternalError
 from berth.model.cluster import ClusterSettings
 from berth.model.task import TaskState
 from berth.v1 import dispatcher_pb2 as pb
-from berth.wire.convert import to_proto
+from berth.wire.convert import from_proto, to_proto
 from nodeagent.core.departure import DepartureNoted
-from nodeagent.core.messages import Assigned, LogsRequested, SettingsChanged, Welcomed
-from nodeagent.link.decode import event_of
+from nodeagent.core.messages import (
+    Assigned,
+    GrantedResource,
+    LogsRequested,
+    SettingsChanged,
+    TaskAssignment,
+    Welcomed,
+)
+from nodeagent.link.decode import assignment_of, event_of
 from tests.unit.nodeagent.core.builders import a_template, an_assignment
 
 
@@ -39,6 +46,13 @@ def test_assignments():
     said = event_of(pb.SchedulerMessage(assignments=message)).said
     task = an_assignment(desired=TaskState.SHUTDOWN)
     assert said == Assigned(True, 3, (a_template(),), (task,), ("old",))
+
+
+def test_assignments_are_read_the_quick_way_as_the_general_one_does():
+    granted = (GrantedResource("gpu", ("0", "1")), GrantedResource("ssd", ("2",)))
+    task = TaskAssignment("t", "s", 3, 2, TaskState.COMPLETE, 4, granted)
+    message = to_proto(task)
+    assert assignment_of(message) == from_proto(TaskAssignment, message) == task
 
 
 def test_settings_and_log_requests():
