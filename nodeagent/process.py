@@ -25,6 +25,7 @@ from berth.observability import Health, Readiness, serve_observability
 from berth.process import Supervisor, watch_loop_lag
 from berth.reload import Reloader, ReloadMetrics, prepare_certificate
 from berth.systemd import Notifier
+from berth.wire import kernel_keepalive
 from berth.wire.channel import CHANNEL_KEEPALIVE
 from berth.wire.live_tls import LiveTls
 from nodeagent.agent import Agent, AgentOptions
@@ -44,7 +45,10 @@ log = structlog.get_logger(__name__)
 LIVE: Final = ("log.", "tls.", "scheduler", "drain_on_shutdown_s")
 """Settings that a reload takes in; others need a restart, which touches no container."""
 
-_LINK_MARGIN_S = 0.5
+_LINK_SILENCE_S: Final = 0.5 + max(
+    kernel_keepalive.IDLE_S + kernel_keepalive.TIMEOUT_S,
+    CHANNEL_KEEPALIVE.time_s + CHANNEL_KEEPALIVE.timeout_s,  # Where the kernel does not help.
+)
 
 
 class AgentProcess:
@@ -105,7 +109,6 @@ class AgentProcess:
         files = settings.tls.settings()
         tls = None if files is None else LiveTls(files)
         link = GrpcLink(tls)
-        keepalive = CHANNEL_KEEPALIVE
         agent = Agent(
             AgentOptions(
                 node_id=node_id,
@@ -113,7 +116,7 @@ class AgentProcess:
                 agent_version=version,
                 agent_labels=settings.label,
                 limits=settings.parallel.lanes(),
-                link_silence_s=keepalive.time_s + keepalive.timeout_s + _LINK_MARGIN_S,
+                link_silence_s=_LINK_SILENCE_S,
             ),
             clock=self._clock,
             entropy=self._entropy,

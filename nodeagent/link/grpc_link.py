@@ -19,7 +19,8 @@ from berth.errors import BerthError, UnavailableError
 from berth.v1 import dispatcher_pb2 as pb
 from berth.v1 import dispatcher_pb2_grpc, streams_pb2_grpc
 from berth.v1.streams_pb2 import LogChunk
-from berth.wire.channel import open_channel
+from berth.wire import kernel_keepalive
+from berth.wire.channel import CHANNEL_KEEPALIVE, SESSION_KEEPALIVE, open_channel
 from berth.wire.status import error_from_rpc
 from berth.wire.tls import TlsSource
 
@@ -37,6 +38,7 @@ class GrpcLink:
         self._is_outdated = False
         self._address = ""
         self._channel: grpc.aio.Channel | None = None
+        self._has_kernels_help = kernel_keepalive.is_available()
 
     async def connect(self, address: str) -> "GrpcStream":
         """Open a session stream to the scheduler at `address`."""
@@ -50,6 +52,11 @@ class GrpcLink:
         except BaseException:
             call.cancel()
             raise
+        if self._has_kernels_help and not _is_watched_by_kernel(address):
+            # PINGs alone must then notice a dead machine: more often, by another channel.
+            self._has_kernels_help, self._is_outdated = False, True
+            call.cancel()
+            raise UnavailableError(f"the connection to {address} cannot be watched: once more")
         return GrpcStream(call, address)
 
     async def publish(self, address: str, chunks: AsyncIterator[LogChunk]) -> None:
@@ -86,7 +93,9 @@ class GrpcLink:
         if self._channel is None or address != self._address or self._is_outdated:
             await self.aclose()
             self._is_outdated = False
-            self._channel, self._address = open_channel(address, self._tls), address
+            keepalive = SESSION_KEEPALIVE if self._has_kernels_help else CHANNEL_KEEPALIVE
+            self._channel = open_channel(address, self._tls, keepalive=keepalive)
+            self._address = address
         return self._channel
 
 
@@ -144,6 +153,13 @@ async def _send_all(call: _LogCall, chunks: AsyncIterator[LogChunk]) -> None:
     except Exception:
         call.cancel()
         raise
+
+
+def _is_watched_by_kernel(address: str) -> bool:
+    """Have the kernel watch a new connection to `address`; a local socket needs no watching."""
+    if address.startswith("unix:"):
+        return True
+    return kernel_keepalive.arm_connection(int(address.rpartition(":")[2]))
 
 
 def _unavailable(error: grpc.aio.AioRpcError) -> UnavailableError:

@@ -49,13 +49,13 @@ class NodeLiveness:
 def heartbeat_period_s(settings: ClusterSettings, nodes: int) -> float:
     """Return how often agents of a cluster of `nodes` nodes should send a heartbeat.
 
-    A heartbeat costs the leader about 0.2 ms, so that their number a second is held at 200. In a
-    small cluster three fit into `lost_after_s`; in a large one the stream's own PINGs notice a dead
-    machine, and the heartbeat only proves that the agent's loop turns.
+    A heartbeat costs the leader about 0.2 ms, so that their number a second is held at 100. In a
+    small cluster three fit into `lost_after_s`; in a large one the kernel notices a dead machine,
+    PINGs a process that does not turn, and the heartbeat only proves that the agent's loop does.
     """
     if settings.heartbeat_period_s:
         return settings.heartbeat_period_s
-    return min(max(settings.lost_after_s / 5.0, nodes / 200.0), 30.0)
+    return min(max(settings.lost_after_s / 5.0, nodes / 100.0), 60.0)
 
 
 def patience_s(settings: ClusterSettings, nodes: int) -> float:

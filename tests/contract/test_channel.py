@@ -12,6 +12,9 @@ import pytest
 from berth.errors import ConfigError
 from berth.wire.channel import MESSAGE_BYTES_MAX, Keepalive, bind, make_server, open_channel
 
+PING = bytes((0, 0, 8, 6, 0))
+"""How a frame of HTTP/2 begins that asks and is no answer: its length, its type, no flags."""
+
 
 class Methods(grpc.GenericRpcHandler):
     def __init__(self):
@@ -56,6 +59,12 @@ class Relay:
         self._port = port
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._carrying = []
+        self._is_counting = False
+        self.asked_by_client = self.asked_by_server = 0
+
+    def count_pings(self):
+        self._is_counting = True
 
     @asynccontextmanager
     async def running(self):
@@ -65,19 +74,27 @@ class Relay:
                 yield server.sockets[0].getsockname()[1]
             finally:
                 server.close()
-                self._flowing.set()
+                for carrying in self._carrying:
+                    carrying.cancel()
 
     def freeze(self):
         self._flowing.clear()
 
     async def _connected(self, reader, writer):
         to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._port)
-        self._tasks.create_task(self._carry(reader, to_writer))
-        self._tasks.create_task(self._carry(to_reader, writer))
+        self._carrying += [
+            self._tasks.create_task(self._carry(reader, to_writer, from_client=True)),
+            self._tasks.create_task(self._carry(to_reader, writer, from_client=False)),
+        ]
 
-    async def _carry(self, reader, writer):
+    async def _carry(self, reader, writer, *, from_client):
         try:
             while data := await reader.read(65536):
+                if self._is_counting and PING in data:
+                    if from_client:
+                        self.asked_by_client += 1
+                    else:
+                        self.asked_by_server += 1
                 await self._flowing.wait()
                 writer.write(data)
                 await writer.drain()
@@ -165,6 +182,32 @@ def test_both_sides_notice_that_the_other_is_cut_off():
         assert channel_s < 4
 
     asyncio.run(run())
+
+
+def test_the_leader_pings_and_an_agent_need_not():
+    """An agent's clock begins anew with each PING of its leader, and its own is never due."""
+
+    async def pings(server_s, client_s):
+        async with serving(keepalive=Keepalive(server_s, 2.0)) as (port, _):
+            relay = Relay(port)
+            async with relay.running() as relay_port:
+                keepalive = Keepalive(client_s, 2.0)
+                channel = open_channel(f"127.0.0.1:{relay_port}", None, keepalive=keepalive)
+                async with channel:
+                    call = channel.unary_stream("/t/wait")(b"")
+                    assert await call.read() == b"open"
+                    relay.count_pings()
+                    with pytest.raises(TimeoutError):
+                        await asyncio.wait_for(asyncio.shield(call.code()), 6.5)
+                    call.cancel()
+        return relay.asked_by_client, relay.asked_by_server
+
+    by_client, by_server = asyncio.run(pings(1.0, 1.5))
+    assert by_client == 0
+    assert by_server > 0
+    by_client, by_server = asyncio.run(pings(60.0, 1.0))
+    assert by_client > 0, "where the server does not ask, the client does"
+    assert by_server == 0
 
 
 def test_a_server_that_comes_back_is_found_within_two_seconds_and_a_little():

@@ -12,9 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from berth.errors import RetryRule
 from berth.model.cluster import ClusterSettings
-from berth.model.ids import NodeId, ServiceId, TaskId
+from berth.model.ids import TaskId
 from berth.model.instant import Instant, Timestamp
-from berth.model.service import ContainerSpec, RestartCondition, RestartPolicy, TaskSpec
 from berth.model.task import TaskState
 from nodeagent.core.messages import (
     Assigned,
@@ -40,37 +39,24 @@ from nodeagent.core.messages import (
     StartContainer,
     StopContainer,
     TaskAssignment,
-    TaskTemplate,
     Tick,
     Welcomed,
 )
-from nodeagent.core.record import TaskRecord, from_record, silent_for_s, to_record
-from nodeagent.core.state import LaneLimits, Phase
+from nodeagent.core.record import from_record, silent_for_s, to_record
+from nodeagent.core.state import Phase
 from nodeagent.core.step import step, step_through
 from nodeagent.runtime.port import ContainerState, Health, PulledImage, SeenContainer
-
-NODE = NodeId("n1")
-SERVICE = ServiceId("s1")
-LIMITS = LaneLimits(prepare=2, start=2, stop=3, look=2)
-TASK_IDS = tuple(TaskId(f"t{number}") for number in range(5))
-DESIRED = (TaskState.READY, TaskState.RUNNING, TaskState.SHUTDOWN, TaskState.REMOVE)
-FENCE_S = 30.0
-RARELY = st.sampled_from((False, False, False, True))
-
-
-def template(version: int) -> TaskTemplate:
-    """Version 2 asks for self-fencing, and is never restarted."""
-    labels = {"berth.fence": f"after:{FENCE_S:.0f}s"} if version == 2 else {}
-    condition = RestartCondition.NONE if version == 2 else RestartCondition.ANY
-    task = TaskSpec(
-        container=ContainerSpec(image="app" if version == 2 else "app@sha256:1"),
-        restart=RestartPolicy(condition=condition),
-    )
-    return TaskTemplate(SERVICE, "web", version, task=task, service_labels=labels)
-
-
-def _untimed(record: TaskRecord) -> TaskRecord:
-    return replace(record, observed_at=Timestamp(0.0))
+from tests.property.agent_world import (
+    DESIRED,
+    FENCE_S,
+    LIMITS,
+    NODE,
+    RARELY,
+    SERVICE,
+    TASK_IDS,
+    template,
+    untimed,
+)
 
 
 class AgentMachine(RuleBasedStateMachine):
@@ -278,8 +264,7 @@ class AgentMachine(RuleBasedStateMachine):
                 name = call.task.task.container.image
                 return ImagePulled(task_id, call_id, PulledImage(name, "sha256:1", "i", "l"))
             case CreateContainer():
-                is_new = task_id not in self.engine
-                if is_new:
+                if is_new := task_id not in self.engine:
                     self.engine[task_id] = SeenContainer(
                         f"c-{task_id}", task_id, ContainerState.CREATED
                     )
@@ -330,9 +315,8 @@ class AgentMachine(RuleBasedStateMachine):
 
     @rule(rarely=RARELY)
     def engine_events_have_a_gap(self, rarely):
-        if not rarely:
-            return
-        self.feed(EventsMissed("reconnected"))
+        if rarely:
+            self.feed(EventsMissed("reconnected"))
 
     # --- time and the agent itself ---------------------------------------------------------
 
@@ -366,7 +350,7 @@ class AgentMachine(RuleBasedStateMachine):
         for task in self.state.tasks.values():
             task.recorded = None
         fresh = to_record(self.state, self.now, wall)
-        assert [_untimed(it) for it in kept.tasks] == [_untimed(it) for it in fresh.tasks]
+        assert [untimed(it) for it in kept.tasks] == [untimed(it) for it in fresh.tasks]
 
     @invariant()
     def observed_never_falls(self):

@@ -75,7 +75,7 @@ def test_the_leaders_own_pause_moves_every_deadline_but_none_that_is_never() -> 
 
 @pytest.mark.parametrize(
     ("nodes", "period"),
-    [(3, 1.0), (200, 1.0), (1000, 5.0), (10_000, 30.0)],
+    [(3, 1.0), (100, 1.0), (1000, 10.0), (10_000, 60.0)],
 )
 def test_heartbeats_of_all_nodes_together_are_bounded(nodes: int, period: float) -> None:
     assert liveness.heartbeat_period_s(SETTINGS, nodes) == period

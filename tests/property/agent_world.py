@@ -1,0 +1,36 @@
+"""The node, the service and its two templates that the agent's core is tried with."""
+
+from dataclasses import replace
+
+import hypothesis.strategies as st
+
+from berth.model.ids import NodeId, ServiceId, TaskId
+from berth.model.instant import Timestamp
+from berth.model.service import ContainerSpec, RestartCondition, RestartPolicy, TaskSpec
+from berth.model.task import TaskState
+from nodeagent.core.messages import TaskTemplate
+from nodeagent.core.record import TaskRecord
+from nodeagent.core.state import LaneLimits
+
+NODE = NodeId("n1")
+SERVICE = ServiceId("s1")
+LIMITS = LaneLimits(prepare=2, start=2, stop=3, look=2)
+TASK_IDS = tuple(TaskId(f"t{number}") for number in range(5))
+DESIRED = (TaskState.READY, TaskState.RUNNING, TaskState.SHUTDOWN, TaskState.REMOVE)
+FENCE_S = 30.0
+RARELY = st.sampled_from((False, False, False, True))
+
+
+def template(version: int) -> TaskTemplate:
+    """Version 2 asks for self-fencing, and is never restarted."""
+    labels = {"berth.fence": f"after:{FENCE_S:.0f}s"} if version == 2 else {}
+    condition = RestartCondition.NONE if version == 2 else RestartCondition.ANY
+    task = TaskSpec(
+        container=ContainerSpec(image="app" if version == 2 else "app@sha256:1"),
+        restart=RestartPolicy(condition=condition),
+    )
+    return TaskTemplate(SERVICE, "web", version, task=task, service_labels=labels)
+
+
+def untimed(record: TaskRecord) -> TaskRecord:
+    return replace(record, observed_at=Timestamp(0.0))
