@@ -182,10 +182,7 @@ class Agent:
         self._take_in([*self._take_results(), event])
 
     def _feed_soon(self, event: Event) -> None:
-        """Let the core take in `event` with what else comes in this round of the loop.
-
-        The Engine's answers come in crowds: a step for each cost more than what they say.
-        """
+        """Let the core take in `event` with what else this round brings: answers come in crowds."""
         if not self._results:
             self._has_results.set()
         self._results.append(event)
@@ -387,8 +384,8 @@ class Agent:
             self._is_engine_up = True
             if is_changed:
                 log.info("node_facts_changed")
-                news = pb.AgentMessage(description=to_proto(self._description))
-                await self._session.tell(news)
+                description = to_proto(self._description)
+                await self._session.tell(pb.AgentMessage(description=description))
 
     async def _describe(self) -> bool:
         """Read this machine's facts; return whether they changed."""
