@@ -23,6 +23,10 @@ from nodeagent.core.state import LaneLimits
 from nodeagent.link import decode
 from nodeagent.link.grpc_link import GrpcLink
 
+CONNECTING_MAX = 50
+"""How many agents of a process are on their way to the leader at once, when they start: what is
+measured begins once all are there, and thousands that time out and try again only heat the room."""
+
 
 class NoJournal:
     """These agents are never restarted."""
@@ -36,6 +40,7 @@ class NoJournal:
 
 async def run(schedulers: tuple[str, ...], first: int, count: int, start_s: float) -> None:
     clock, entropy = SystemClock(), SystemEntropy()
+    connecting: set[Agent] = set()
     async with asyncio.TaskGroup() as group:
         for number in range(first, first + count):
             node = NodeId(f"sim-{number:05d}")
@@ -51,8 +56,10 @@ async def run(schedulers: tuple[str, ...], first: int, count: int, start_s: floa
                 calls=InstantCalls,
             )
             group.create_task(agent.run())
-            if number % 20 == 0:
-                await asyncio.sleep(0.02)
+            connecting = {it for it in (*connecting, agent) if not it.state.is_connected}
+            while len(connecting) >= CONNECTING_MAX:
+                await asyncio.sleep(0.01)
+                connecting = {it for it in connecting if not it.state.is_connected}
 
 
 def share_templates() -> None:

@@ -25,6 +25,7 @@ from bench.steps import (
     measure_idle,
     measure_loss,
     measure_take_over,
+    wait_nodes,
 )
 
 STEPS = ("idle", "dispatch", "loss", "create", "take-over")
@@ -36,7 +37,7 @@ async def measure(args: argparse.Namespace, made: Rig, found: Measured) -> None:
     client = Client(made.schedulers[0].address)
     try:
         victims = [f"sim-{args.agents + number:05d}" for number in range(len(made.victims))]
-        await client.wait_nodes(args.agents + len(victims))
+        await wait_nodes(made, client, args.agents + len(victims))
         made.leads(await client.leader_address())
         for step in args.steps:
             print(f"... {step}", file=sys.stderr, flush=True)

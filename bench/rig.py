@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import resource
 import socket
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +38,18 @@ class Scheduler:
 
     process: subprocess.Popen[bytes]
     address: str
+    http: str
     lags: Path
+
+    def counts(self) -> dict[str, float]:
+        """Return its metrics by name and labels, as Prometheus would read them."""
+        try:
+            with urllib.request.urlopen(f"http://{self.http}/metrics", timeout=60) as answer:
+                lines = answer.read().decode().splitlines()
+        except OSError:
+            return {}  # It has not started yet.
+        pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, value in pairs}
 
     def read_lags_ms(self, skip: int = 0) -> list[float]:
         """Return all samples so far but the first `skip`, in milliseconds."""
@@ -85,12 +98,13 @@ class Rig:
 
     def start_scheduler(self, name: str) -> None:
         address, lags = f"127.0.0.1:{free_port()}", self.directory / f"{name}.lags"
+        http = f"127.0.0.1:{free_port()}"
         command = [
             sys.executable, "-m", "bench.watched_scheduler", str(lags),
             "--name", name, "--etcd", self.etcd_url, "--grpc-listen", address,
-            "--http-listen", f"127.0.0.1:{free_port()}", "--advertise", address,
+            "--http-listen", http, "--advertise", address,
         ]  # fmt: skip
-        self.schedulers.append(Scheduler(self._start(command, name), address, lags))
+        self.schedulers.append(Scheduler(self._start(command, name), address, http, lags))
 
     def start_agents(self, first: int, count: int, start_s: float) -> subprocess.Popen[bytes]:
         addresses = ",".join(scheduler.address for scheduler in self.schedulers)
@@ -129,6 +143,8 @@ def rig(
         victims: further nodes, each in a process of its own, to be killed.
         start_s: how long a container takes to start.
     """
+    _, files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))  # A socket for each agent.
     with tempfile.TemporaryDirectory(prefix="berth-bench-") as text:
         directory = Path(text)
         url, peer = f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"

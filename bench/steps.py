@@ -24,6 +24,19 @@ from tests.builders import a_spec
 
 MAX_BYTES = 512 * 2**20
 MANY_TASKS = 10_000
+COUNTED = {
+    "messages_down": 'berth_agent_messages_total{direction="sent"}',
+    "messages_up": 'berth_agent_messages_total{direction="received"}',
+    "assignments": "berth_assignments_sent_total",
+    "reports": "berth_task_reports_total",
+    "turns": "berth_turn_seconds_count",
+    "commits": "berth_store_commit_seconds_count",
+    "documents": "berth_store_commit_changes_sum",
+}
+"""What the leader did, by the names of its own metrics."""
+
+SESSIONS = "berth_agent_sessions"
+
 LOST_AFTER_S = 5.0
 """The cluster's default, which the rig leaves alone."""
 
@@ -50,15 +63,9 @@ class Client:
     async def aclose(self) -> None:
         await self._channel.close(None)
 
-    async def wait_nodes(self, count: int) -> None:
-        """Wait until so many nodes are ready, and no longer than five minutes."""
-        async with asyncio.timeout(300):
-            while True:
-                with contextlib.suppress(grpc.aio.AioRpcError):
-                    answer = await self.stub.ListNodes(pb.ListNodesRequest(), timeout=30)
-                    if sum(view.node.state == "ready" for view in answer.nodes) >= count:
-                        return
-                await asyncio.sleep(0.5)
+    async def ready_nodes(self) -> int:
+        answer = await self.stub.ListNodes(pb.ListNodesRequest(), timeout=30)
+        return sum(view.node.state == "ready" for view in answer.nodes)
 
     async def leader_address(self) -> str:
         found = await self.stub.GetCluster(pb.GetClusterRequest(), timeout=15)
@@ -86,6 +93,18 @@ class Client:
         return time.monotonic() - began
 
 
+async def wait_nodes(rig: Rig, client: Client, count: int) -> None:
+    """Wait until so many nodes are ready, and no longer than five minutes."""
+    async with asyncio.timeout(300):
+        while True:
+            # To list thousands of nodes would keep the leader from welcoming the others.
+            sessions = [scheduler.counts().get(SESSIONS, 0) for scheduler in rig.schedulers]
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                if max(sessions) >= count and await client.ready_nodes() >= count:
+                    return
+            await asyncio.sleep(0.5)
+
+
 async def measure_idle(rig: Rig, idle_s: float) -> Measured:
     """Row 6: what a leader uses while nothing happens but heartbeats."""
     before, began = rig.usage(), time.monotonic()
@@ -103,7 +122,7 @@ async def measure_dispatch(
 ) -> Measured:
     """Rows 3, 4, 5 and 9: create -> placed -> durable -> streamed -> acknowledged running."""
     base, total = await client.running(), services * replicas
-    skip, before = len(rig.leader.read_lags_ms()), rig.usage()
+    skip, before, counts = len(rig.leader.read_lags_ms()), rig.usage(), rig.leader.counts()
     gate = asyncio.Semaphore(clients)
 
     async def create(number: int) -> float:
@@ -124,7 +143,7 @@ async def measure_dispatch(
                 curve.append(await client.running() - base)
     running_s = time.monotonic() - began
     used = rig.usage().since(before)
-    lags_ms = rig.leader.read_lags_ms(skip)
+    lags_ms, counted = rig.leader.read_lags_ms(skip), rig.leader.counts()
     found = Measured(samples={"calls_s": calls, "running": curve, "stalls_ms": lags_ms[-2000:]})
     found.add(
         prefix,
@@ -144,6 +163,7 @@ async def measure_dispatch(
             "stall_p99_ms": percentile(lags_ms, 0.99),
             "stall_max_ms": max(lags_ms, default=0.0),
             "leader_rss_mib": rss_mib(rig.leader.process.pid),
+            **{name: counted[metric] - counts[metric] for name, metric in COUNTED.items()},
         },
     )
     return found

@@ -158,6 +158,17 @@ class SchedulerMetrics:
         self._sent = Counter(
             "berth_assignments_sent_total", "Tasks told to agents.", registry=registry
         )
+        self._reports = Counter(
+            "berth_task_reports_total", "States of tasks told by agents.", registry=registry
+        )
+        messages = Counter(
+            "berth_agent_messages_total",
+            "Messages of all agents' sessions.",
+            ["direction"],
+            registry=registry,
+        )
+        self._received = messages.labels("received")
+        self._written = messages.labels("sent")
         info = Info("berth_scheduler", "The program.", registry=registry)
         info.info({"version": _own_version()})
 
@@ -186,7 +197,16 @@ class SchedulerMetrics:
 
     def heard(self, late_s: float) -> None:
         """Note a message of an agent."""
+        self._received.inc()
         self._late_s.observe(late_s)
+
+    def reported(self, tasks: int) -> None:
+        """Note a batch of tasks' states."""
+        self._reports.inc(tasks)
+
+    def message_sent(self) -> None:
+        """Note a message to an agent."""
+        self._written.inc()
 
     def assignments_sent(self, tasks: int) -> None:
         """Note tasks put into outboxes."""

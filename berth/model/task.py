@@ -37,6 +37,8 @@ class TaskState(IntEnum):
         return self > TaskState.RUNNING
 
 
+STATE_WORDS = {state: state.name.lower() for state in TaskState}
+
 DESIRED_STATES = (
     TaskState.READY,
     TaskState.RUNNING,
@@ -114,9 +116,11 @@ def is_legal(owner: Owner, old: TaskState, new: TaskState) -> bool:
     return new in TRANSITIONS_BY_OWNER[owner].get(old, ())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class TaskStatus:
-    """What an agent observed of a task.
+    """What an agent observed of a task. Nobody changes one.
+
+    (To freeze it would make it four times as dear to make, and the leader makes one a report.)
 
     `state_age_s` says how long ago the state was reached, by the agent's monotonic clock: an age
     can be told to another machine, an instant cannot.

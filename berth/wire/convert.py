@@ -22,7 +22,6 @@ from google.protobuf.message import Message
 from berth.errors import InternalError
 from berth.model.cluster import ClusterSettings
 from berth.model.files import FilePayload
-from berth.model.ids import TaskId
 from berth.model.network import Network, NetworkSpec
 from berth.model.node import Node, NodeDescription, NodeSpec
 from berth.model.task import TaskState, TaskStatus
@@ -94,9 +93,10 @@ def status_from_proto(message: types_pb2.TaskStatus) -> TaskStatus:
 
     The leader reads one of these for every change of every task; the test holds the two together.
     """
+    ports, addresses = message.ports, message.addresses
     return TaskStatus(
-        TaskId(message.task_id),
-        TaskState(message.state),
+        message.task_id,  # type: ignore[arg-type]  # a TaskId; the call would cost as much
+        _TASK_STATES.get(message.state) or TaskState(message.state),
         message.state_age_s,
         message.message,
         message.error,
@@ -107,12 +107,14 @@ def status_from_proto(message: types_pb2.TaskStatus) -> TaskStatus:
         message.platform,
         message.ran_s,
         message.local_restarts,
-        tuple((p.protocol, p.target_port, p.published_port) for p in message.ports),
-        tuple((a.network, a.address) for a in message.addresses),
+        tuple((p.protocol, p.target_port, p.published_port) for p in ports) if ports else (),
+        tuple((a.network, a.address) for a in addresses) if addresses else (),
     )
 
 
 _ReadAll = Callable[[Any], tuple[Any, ...]]
+
+_TASK_STATES = {state.value: state for state in TaskState}
 
 
 @cache

@@ -20,7 +20,7 @@ from berth.model.ids import NodeId, ServiceId, TaskId, task_id
 from berth.model.instant import NEVER, Instant, Timestamp, after
 from berth.model.network import Network
 from berth.model.node import Node
-from berth.model.task import FinishedTask, Task, TaskState, TaskStatus
+from berth.model.task import STATE_WORDS, FinishedTask, Task, TaskState, TaskStatus
 from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.events import note_node, note_service
 from scheduler.core.history import entries_to_keep, finished_from, trim
@@ -246,30 +246,32 @@ class LeaderState(Outgoing):
 
     def observe(self, task: Task, status: TaskStatus, now: Now) -> bool:
         """Fold a report into a task; returns whether its state rose. A lower one is late."""
-        if status.state < task.observed or task.observed.is_terminal:
+        before, state = task.observed, status.state
+        if state < before or before > TaskState.RUNNING:
             return False
-        before = task.observed
         task.status = status
         task.encoded = b""
-        if status.state == before:
+        if state == before:
             return False
         since = after(now.instant, -status.state_age_s)
-        self._end_observed(task, status.state, since)
         service, wish = self.services[task.service_id], task.desired
-        self.chronicle.changes.append((service, task, before, wish, status.state, wish, status))
+        if state > TaskState.RUNNING:
+            self._end_observed(task, state, since)
+        self.chronicle.changes.append((service, task, before, wish, state, wish, status))
         service.running -= counts_as_running(task)
-        task.observed = status.state
+        task.observed = state
         service.running += counts_as_running(task)
         task.observed_since = since
         task.observed_at = Timestamp(now.timestamp - status.state_age_s)
-        if task.node_id is not None:
-            self.lagging.setdefault(task.node_id, now.instant)
-        if status.state >= TaskState.READY and status.state != TaskState.STARTING:
+        if task.node_id is not None and task.node_id not in self.lagging:
+            self.lagging[task.node_id] = now.instant
+        if state >= TaskState.READY and state != TaskState.STARTING:
             self.mark_slot(task.service_id, slot_of(task))  # Nothing follows from the others.
-        if status.state == TaskState.RUNNING:
+        if state == TaskState.RUNNING:
             task.running_since = since
-        words = f"{status.state.name.lower()}: {status.error or status.message}"
-        self.tell_story(service, task, now, words)
+        self.tell_story(
+            service, task, now, f"{STATE_WORDS[state]}: {status.error or status.message}"
+        )
         return True
 
     def _end_observed(self, task: Task, state: TaskState, since: Instant) -> None:

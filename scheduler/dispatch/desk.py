@@ -42,6 +42,14 @@ class DeskObserver(Protocol):
         """Note a message of an agent; `late_s` is how much later than the heartbeat period."""
         ...
 
+    def reported(self, tasks: int) -> None:
+        """Note a batch in which an agent told the states of so many tasks."""
+        ...
+
+    def message_sent(self) -> None:
+        """Note a message to an agent."""
+        ...
+
     def task_running(self, since_created_s: float) -> None:
         """Note that a task reached RUNNING."""
         ...
@@ -214,6 +222,7 @@ class AgentDesk:
             case "heartbeat":
                 membership.hear(self._state, session.node, session.id, now.instant)
             case "status":
+                self._observer.reported(len(message.status.tasks))
                 statuses = [status_from_proto(status) for status in message.status.tasks]
                 for task in membership.report(self._state, session.node, session.id, statuses, now):
                     self._observer.task_running(max(task.observed_at - task.created_at, 0.0))
@@ -245,6 +254,10 @@ class AgentDesk:
             settings = self._state.cluster.settings
             period_s = liveness.heartbeat_period_s(settings, len(self._state.nodes))
             self._observer.heard(max(now - known.heard_at - period_s, 0.0))
+
+    def note_sent(self) -> None:
+        """Count a message that was written to an agent."""
+        self._observer.message_sent()
 
     def leave(self, session: AgentSession) -> None:
         """Fold in the end of a session's stream; of a superseded one nothing follows."""

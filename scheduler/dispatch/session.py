@@ -13,7 +13,7 @@ import structlog
 from berth.clock import Clock
 from berth.errors import BerthError, NotLeaderError, StaleEpochError, UnavailableError
 from berth.v1 import dispatcher_pb2 as pb
-from scheduler.dispatch.desk import AgentSession
+from scheduler.dispatch.desk import AgentDesk, AgentSession
 from scheduler.leader import Leader
 
 log = structlog.get_logger()
@@ -110,7 +110,7 @@ async def _converse(
 ) -> None:
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(_write_outbox(session, clock, stream))
+            group.create_task(_write_outbox(leader.desk, session, clock, stream))
             while (message := await stream.read()) is not None:
                 leader.desk.receive(session, message)
             raise _SessionOverError
@@ -120,13 +120,16 @@ async def _converse(
         log.debug("session_broke", node_id=session.node, why=str(failures.exceptions[0]))
 
 
-async def _write_outbox(session: AgentSession, clock: Clock, stream: AgentStream) -> None:
+async def _write_outbox(
+    desk: AgentDesk, session: AgentSession, clock: Clock, stream: AgentStream
+) -> None:
     while True:
         await session.outbox.wait_ready()
         if not session.outbox.is_closed:
             await clock.sleep(COALESCE_S)
         for message in session.outbox.take():
             await stream.write(message)
+            desk.note_sent()
         if session.outbox.is_closed:
             raise _SessionOverError
 

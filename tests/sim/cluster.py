@@ -173,6 +173,12 @@ class _SchedulerWatch:
     def assignments_sent(self, tasks: int) -> None:
         pass
 
+    def reported(self, tasks: int) -> None:
+        pass
+
+    def message_sent(self) -> None:
+        pass
+
     def task_running(self, since_created_s: float) -> None:
         pass
 

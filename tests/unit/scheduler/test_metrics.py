@@ -185,6 +185,8 @@ def test_observers_count_what_they_are_told():
     metrics.assignments_sent(4)
     metrics.task_running(3.0)
     metrics.heard(0.2)
+    metrics.reported(3)
+    metrics.message_sent()
     metrics.node_lost(5.5)
     metrics.session_opened()
     metrics.session_closed()
@@ -201,6 +203,9 @@ def test_observers_count_what_they_are_told():
     assert sample("berth_nodes_lost_total") == 1
     assert sample("berth_node_detection_seconds_sum") == 5.5
     assert sample("berth_assignments_sent_total") == 4
+    assert sample("berth_task_reports_total") == 3
+    assert sample("berth_agent_messages_total", {"direction": "received"}) == 1
+    assert sample("berth_agent_messages_total", {"direction": "sent"}) == 1
     assert sample("berth_task_start_seconds_sum") == 3.0
     assert sample("berth_heartbeat_lateness_seconds_sum") == 0.2
     assert sample("berth_agent_sessions_opened_total") == 1

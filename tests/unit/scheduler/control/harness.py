@@ -63,6 +63,12 @@ class SilentLeaderObserver:
     def assignments_sent(self, tasks):
         pass
 
+    def reported(self, tasks):
+        pass
+
+    def message_sent(self):
+        pass
+
     def task_running(self, since_created_s):
         pass
 

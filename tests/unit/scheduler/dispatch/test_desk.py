@@ -47,6 +47,8 @@ class Noted:
     sessions: int = 0
     late_s: list[float] = field(default_factory=list)
     running_s: list[float] = field(default_factory=list)
+    reports: list[int] = field(default_factory=list)
+    sent: int = 0
 
     def session_opened(self) -> None:
         self.sessions += 1
@@ -56,6 +58,12 @@ class Noted:
 
     def heard(self, late_s: float) -> None:
         self.late_s.append(late_s)
+
+    def reported(self, tasks: int) -> None:
+        self.reports.append(tasks)
+
+    def message_sent(self) -> None:
+        self.sent += 1
 
     def task_running(self, since_created_s: float) -> None:
         self.running_s.append(since_created_s)
