@@ -66,9 +66,18 @@ BENCHES = (
         "--agents 2000 --steps dispatch,take-over",
         "--agents 20 --steps dispatch,take-over --services 4 --replicas 100",
     ),
+    Bench(
+        (10,), "50 replicas on five real Engines, beside bare commands and Docker Swarm",
+        "bench.engines", "--steps start --rounds 4",
+        "--steps start --hosts 2 --replicas 4 --rounds 1 --no-defaults",
+    ),
+    Bench(
+        (11,), "update, loss of a machine, loss of the leader on five real Engines, beside Swarm",
+        "bench.engines", "--steps update,kill,cut --rounds 3",
+        "--steps update,cut --hosts 3 --replicas 6 --rounds 1 --losses 1 --no-defaults",
+    ),
     Bench((12,), "growth with nodes and tasks", "bench.growth", "", "--quick"),
 )  # fmt: skip
-"""Rows 10 and 11, with real Engines beside Docker Swarm, have no command yet."""
 
 
 def main() -> int:

@@ -59,6 +59,13 @@ TARGETS = (
     _up(8, "the same, its agent frozen, s", "cluster", "loss_frozen_beyond_lost_after_s", 1, 0.2, 10_000),
     _up(9, "loop's stall p99 during row 3, ms", "cluster", "dispatch_stall_p99_ms", 20, 5, 2000),
     _up(9, "loop's stall p99 during row 4, ms", "cluster", "dispatch_stall_p99_ms", 20, 5, 10_000),
+    _up(10, "50 replicas on 5 Engines, Berth / docker run", "engines", "start_berth_by_limit", 1.3, 1.1),
+    _up(10, "the same, Berth / Swarm at its best", "engines", "start_berth_by_swarm", 1, 1),
+    _up(10, "the same, no flags, Berth / Swarm", "engines", "start_berth_by_swarm_default", 1, 1),
+    _up(11, "rolling update of 50, Berth / Swarm", "engines", "update_berth_by_swarm", 0.5, 0.33),
+    _up(11, "power off, all run, Berth / Swarm, defaults", "engines", "cut_berth_by_swarm", 0.5, 0.33),
+    _up(11, "the same, both notice after 3 s", "engines", "cut_tuned_berth_by_swarm", 0.5, 0.33),
+    _up(11, "leader killed, next service, Berth / Swarm", "engines", "leader_kill_berth_by_swarm", 0.5, 0.33),
     _up(12, "leader's CPU per task, 10k / 1k nodes", "growth", "core_growth_10k_by_1k", 2, 1),
 )  # fmt: skip
 
