@@ -11,6 +11,8 @@ PY := $(VENV)/bin/python
 SEEDS ?= 1000
 PYTEST_ARGS ?=
 PYTEST := $(PY) -m pytest $(PYTEST_ARGS)
+# Whole files go to one of two processes, each with hosts, Engines and clusters of its own.
+IN_TWO := -n 2 --dist loadfile
 
 # $(call stage,TITLE): say where we are; the last line of a failed run then tells which stage it was.
 stage = @printf '\n=== %s ===\n' "$(1)"
@@ -54,7 +56,7 @@ lint: setup ## Stage 1: format, lint, types, package contracts, fresh stubs
 .PHONY: unit
 unit: setup ## Stage 2: unit, property and transcript tests; no network, no engine
 	$(call stage,unit and property)
-	$(call run_pytest,tests/unit tests/property,)
+	$(call run_pytest,tests/unit tests/property,$(IN_TWO))
 
 .PHONY: simulate
 simulate: setup ## Stage 3: 200 seeds of the simulator; it finds bugs that are planted
@@ -65,12 +67,12 @@ simulate: setup ## Stage 3: 200 seeds of the simulator; it finds bugs that are p
 .PHONY: contract
 contract: setup ## Stage 4: fakes against real etcd, registry and Engines; the harness itself
 	$(call stage,contract and integration)
-	$(call run_pytest,tests/contract tests/integration tests/hosts tests/bench,--durations=5)
+	$(call run_pytest,tests/contract tests/integration tests/hosts tests/bench,$(IN_TWO) --durations=5)
 
 .PHONY: e2e
 e2e: setup ## Stage 5: whole clusters on several real Engines
 	$(call stage,end to end)
-	$(call run_pytest,tests/e2e,--durations=5 --ignore=tests/e2e/test_alerts.py)
+	$(call run_pytest,tests/e2e,$(IN_TWO) --durations=5 --ignore=tests/e2e/test_alerts.py)
 
 .PHONY: alerts-test
 alerts-test: setup ## Every alert fired by its real fault on a live cluster (four minutes more)

@@ -84,10 +84,12 @@ SERVICES = (
     Command("service rollback --quiet", "service rollback --quiet web"),
     Command("service create that crashes", f"service create --detach --name crash "
             f"--restart-condition none {_QUICK} @crasher"),
-    Command("service ps of a failure", "service ps --no-trunc crash", Form.TASKS, until="Failed"),
+    Command("service ps of a failure", "service ps --no-trunc crash", Form.TASKS,
+            until="Shutdown +Failed"),
     Command("service create that ends", f"service create --detach --name ends "
             f"--restart-condition none {_QUICK} @finisher"),
-    Command("service ps of an end", "service ps ends", Form.TASKS, until="Complete"),
+    Command("service ps of an end", "service ps ends", Form.TASKS,
+            until="Shutdown +Complete"),
     Command("service logs", "service logs ends", Form.TASKS, until="finisher"),
     Command("service logs --raw", "service logs --raw --tail 1 ends", until="finisher"),
     Command("service create that waits", f"service create --detach --name waits --constraint "
@@ -96,7 +98,7 @@ SERVICES = (
     Command("service create without an image", f"service create --detach --name lost "
             f"--restart-condition none {_QUICK} @absent"),
     Command("service ps without an image", "service ps --no-trunc lost", Form.TASKS,
-            until="Rejected"),
+            until="Shutdown +Rejected"),
 )  # fmt: skip
 
 REFUSALS = (
