@@ -128,30 +128,6 @@ def test_a_dead_node_is_told_on_the_error_stream_and_holds_nobody_up(
     assert victim not in cli("node", "ls").stdout
 
 
-def test_every_form_of_a_line_of_a_log(
-    cli: DockerCli, cluster: TestCluster, images: ImageFactory
-) -> None:
-    cli("service", "create", "-q", "--detach=false", "--name=talk", *QUICK, images.talker("1.0"))
-    cluster.wait_until(
-        "it has written", lambda: "| line 2" in cli("service", "logs", "talk").stdout
-    )
-    task, service = cluster.running_tasks("talk")[0], cluster.control.services()[0]
-
-    def line(*flags: str) -> str:
-        """Return the last line of standard output; the last of all may be an error."""
-        return cli("service", "logs", "--tail=20", *flags, "talk").stdout.splitlines()[-1]
-
-    for key, value in (("node", task.node_id), ("service", service.id), ("task", task.id)):
-        assert f"com.docker.swarm.{key}.id={value}" in line("--raw", "--details")
-    assert re.fullmatch(r"talk\.1\.\w+@host-\d +\| +line \d+", line("--details"))
-    stamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z "
-    assert re.fullmatch(stamp + r"talk\.1\.\w+@host-\d +\| line \d+", line("--timestamps"))
-    assert re.fullmatch(r"line \d+", line("--raw"))
-    assert re.fullmatch(stamp + r"line \d+", line("--raw", "-t"))
-    assert re.fullmatch(r"talk\.1\.\w{25}@host-\d +\| line \d+", line("--no-trunc"))
-    assert re.fullmatch(r"talk\.1 +\| line \d+", line("--no-task-ids"))
-
-
 def test_events_are_filtered(cli: DockerCli, cluster: TestCluster, images: ImageFactory) -> None:
     form = "--format={{.Type}} {{.Action}} {{.Actor.Attributes.name}}"
     wanted = ("--filter=type=service", "--filter=event=create", "--filter=service=web")
