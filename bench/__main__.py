@@ -76,6 +76,10 @@ BENCHES = (
         "bench.engines", "--steps update,kill,cut --rounds 3",
         "--steps update,cut --hosts 3 --replicas 6 --rounds 1 --losses 1 --no-defaults",
     ),
+    Bench(
+        (13,), "docker CLIs that wait, on the leader and on a follower", "bench.waiting", "",
+        "--clis 1,5 --agents 5 --replicas 2 --seconds 2 --rest-s 1",
+    ),
     Bench((12,), "growth with nodes and tasks", "bench.growth", "", "--quick"),
 )  # fmt: skip
 

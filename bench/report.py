@@ -66,6 +66,8 @@ TARGETS = (
     _up(11, "power off, all run, Berth / Swarm, defaults", "engines", "cut_berth_by_swarm", 0.5, 0.33),
     _up(11, "the same, both notice after 3 s", "engines", "cut_tuned_berth_by_swarm", 0.5, 0.33),
     _up(11, "leader killed, next service, Berth / Swarm", "engines", "leader_kill_berth_by_swarm", 0.5, 0.33),
+    _up(13, "leader's CPU a waiting CLI, of 50, %", "waiting", "leader_50_cpu_percent_a_cli", 1, 0.5),
+    _up(13, "follower's CPU a waiting CLI, of 50, %", "waiting", "follower_50_cpu_percent_a_cli", 1, 0.5),
     _up(12, "leader's CPU per task, 10k / 1k nodes", "growth", "core_growth_10k_by_1k", 2, 1),
 )  # fmt: skip
 

@@ -27,6 +27,12 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
 
+def precise_cpu_s(pid: int) -> float:
+    """Return the same to the nanosecond; of threads that have ended nothing is known."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((each / "schedstat").read_text().split()[0]) for each in threads) / 1e9
+
+
 def rss_mib(pid: int) -> float:
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -40,6 +46,8 @@ class Scheduler:
     address: str
     http: str
     lags: Path
+    docker: Path
+    """The unix socket of its Docker API."""
 
     def counts(self) -> dict[str, float]:
         """Return its metrics by name and labels, as Prometheus would read them."""
@@ -99,12 +107,13 @@ class Rig:
     def start_scheduler(self, name: str) -> None:
         address, lags = f"127.0.0.1:{free_port()}", self.directory / f"{name}.lags"
         http = f"127.0.0.1:{free_port()}"
+        docker = self.directory / f"{name}.sock"
         command = [
             sys.executable, "-m", "bench.watched_scheduler", str(lags),
             "--name", name, "--etcd", self.etcd_url, "--grpc-listen", address,
-            "--http-listen", http, "--advertise", address,
+            "--http-listen", http, "--advertise", address, "--docker-socket", str(docker),
         ]  # fmt: skip
-        self.schedulers.append(Scheduler(self._start(command, name), address, http, lags))
+        self.schedulers.append(Scheduler(self._start(command, name), address, http, lags, docker))
 
     def start_agents(self, first: int, count: int, start_s: float) -> subprocess.Popen[bytes]:
         addresses = ",".join(scheduler.address for scheduler in self.schedulers)
