@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from bench.figures import percentile, save
 from bench.rig import Rig, Scheduler, precise_cpu_s, rig
-from bench.steps import Client
+from bench.steps import Client, wait_nodes
 
 PERIOD_S = 0.2
 SETTLE_S = 2.0
@@ -122,7 +122,7 @@ async def run(
     figures: dict[str, float] = {"agents": args.agents, "replicas": args.replicas}
     samples: dict[str, list[float]] = {}
     try:
-        await client.wait_nodes(args.agents)
+        await wait_nodes(made, client, args.agents)
         made.leads(await client.leader_address())
         names = [f"waited-{number}" for number in range(max(args.clis))]
         for name in names:
