@@ -50,6 +50,7 @@ CONTROL_CALLS: Final[Mapping[str, UserRole]] = {
     "UpdateCluster": _ADMIN,
     "ResolveImage": _DEPLOY,  # It lets the scheduler speak to whatever host a name means.
     "ServiceLogs": _VIEW,
+    "WatchEvents": _VIEW,
     "CreateFile": _DEPLOY,
     "UpdateFile": _DEPLOY,
     "RemoveFile": _DEPLOY,

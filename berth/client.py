@@ -2,7 +2,7 @@
 
 Duty: one typed method per call.
 Not here: what the answers look like (berth.views), which scheduler is asked and when again
-(berth.scheduler_calls), configs and secrets (berth.client_files).
+(berth.scheduler_calls), configs and secrets (berth.client_files), events (berth.client_events).
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from berth.answer_memory import ROOM, AnswerMemory, Reader
+from berth.client_events import EventCalls
 from berth.client_files import FileCalls
 from berth.client_networks import NetworkCalls
 from berth.clock import Clock, SystemClock
@@ -44,7 +45,7 @@ _REMEMBERED_MAX: Final = ROOM // 4
 _SLICE_PAUSE_S: Final = 0.0005  # A mere sleep(0) would starve what a process's loop also serves.
 
 
-class ControlClient(FileCalls, NetworkCalls):
+class ControlClient(EventCalls, FileCalls, NetworkCalls):
     """Speaks to the schedulers at `addresses`; any of them will do (an async context manager)."""
 
     def __init__(

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from berth.model.cluster import ClusterSettings
+from berth.model.events import ObjectEvent
 from berth.model.files import FileId, FileKind
 from berth.model.ids import ClusterId, Epoch, NetworkId, NodeId, ServiceId, TaskId
 from berth.model.instant import NO_TIME, Timestamp
@@ -263,3 +264,46 @@ class FileView:
     updated_at: Timestamp = NO_TIME
     size_bytes: int = 0
     data: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEvent:
+    """A task came, changed or went."""
+
+    time_ns: int
+    id: TaskId
+    service_id: ServiceId
+    service_name: str
+    slot: int
+    is_numbered: bool
+    """Its slot is a number, which may be 0, and not a node."""
+    node_id: NodeId
+    image: str
+    observed_before: TaskState | None = None
+    """None when it is new, as `desired_before`."""
+    desired_before: TaskState | None = None
+    observed: TaskState | None = None
+    """None when it is not listed any more, as `desired`."""
+    desired: TaskState | None = None
+    error: str = ""
+    exit_code: int | None = None
+
+    @property
+    def name(self) -> str:
+        """``web.3``, or ``web.<node ID>`` for a task of a global service."""
+        return f"{self.service_name}.{self.slot if self.is_numbered else self.node_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    """Events in order; with them, all that happened up to `position_ns` has been told."""
+
+    epoch: Epoch
+    position_ns: int
+    objects_from_ns: int = 0
+    """What happened to objects before is not known (any more)."""
+    tasks_from_ns: int = 0
+    """Likewise of tasks."""
+    newest_object_ns: int = 0
+    """Of the first batch: the newest event of an object when the stream began."""
+    events: tuple[ObjectEvent | TaskEvent, ...] = ()

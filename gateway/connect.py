@@ -34,6 +34,6 @@ def open_gateway(
         clock=clock,
         settings=settings,
         metrics=GatewayMetrics(registry),
-        events=EventFeed(client, clock),
+        events=EventFeed(client, clock, settings.scheduler),
         renderings=Renderings(),
     )

@@ -32,6 +32,7 @@ from scheduler.core.step import Timers, TurnReport, next_wake, take_turn
 from scheduler.dispatch.desk import AgentDesk, AgentSession, DeskObserver
 from scheduler.dispatch.files import FileOpener, FilePost, cannot_open
 from scheduler.dispatch.packing import Delivery, Packing, Unsealer
+from scheduler.event_mark import EventMark
 from scheduler.store.port import ClusterStore
 from scheduler.store.records import encode_changes
 
@@ -109,6 +110,7 @@ class Leader:
         """Every waiter until it is answered, in `_waiters` or in a parcel."""
         self._commits = CommitsUnderWay()
         self._ended: BaseException | None = None
+        self.events = EventMark(state.chronicle, self._check_leading)
         self._superseded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.desk = AgentDesk(
             state,
@@ -148,6 +150,7 @@ class Leader:
         if self._ended is not None:
             return
         self._ended = cause
+        self.events.end()
         self.desk.close(_as_not_leading(cause))
         for waiter in self._unanswered:
             if not waiter.done():
@@ -249,9 +252,11 @@ class Leader:
             self._readers, self._read_at = [], NEVER
             joining = self.desk.take_joining()
             purged = state.take_purged()
-        if not (unsaved or untold or forgotten or purged or waiters or joining):
+        news = self.events.take() if is_last else []
+        if not (unsaved or untold or forgotten or purged or waiters or joining or news):
             return not is_last
         deliveries = self._packing.pack(untold, forgotten, joining, purged)
+        deliveries += news
         if unsaved or self._commits.last is None:
             durable = self._store.commit_nowait(encode_changes(state, unsaved))
             self._commits.add(unsaved, durable)

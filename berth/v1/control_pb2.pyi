@@ -492,6 +492,76 @@ class ServiceLogsRequest(_message.Message):
     read_to: _containers.ScalarMap[str, int]
     def __init__(self, name: _Optional[str] = ..., follow: _Optional[bool] = ..., tail: _Optional[int] = ..., since: _Optional[float] = ..., stdout: _Optional[bool] = ..., stderr: _Optional[bool] = ..., read_to: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
+class WatchEventsRequest(_message.Message):
+    __slots__ = ("since_ns", "follow", "with_tasks", "epoch", "told_object_ns")
+    SINCE_NS_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    WITH_TASKS_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    TOLD_OBJECT_NS_FIELD_NUMBER: _ClassVar[int]
+    since_ns: int
+    follow: bool
+    with_tasks: bool
+    epoch: int
+    told_object_ns: int
+    def __init__(self, since_ns: _Optional[int] = ..., follow: _Optional[bool] = ..., with_tasks: _Optional[bool] = ..., epoch: _Optional[int] = ..., told_object_ns: _Optional[int] = ...) -> None: ...
+
+class TaskEvent(_message.Message):
+    __slots__ = ("time_ns", "id", "service_id", "service_name", "slot", "is_numbered", "node_id", "image", "observed_before", "desired_before", "observed", "desired", "error", "exit_code")
+    TIME_NS_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_NAME_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    IS_NUMBERED_FIELD_NUMBER: _ClassVar[int]
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    DESIRED_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_FIELD_NUMBER: _ClassVar[int]
+    DESIRED_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    time_ns: int
+    id: str
+    service_id: str
+    service_name: str
+    slot: int
+    is_numbered: bool
+    node_id: str
+    image: str
+    observed_before: int
+    desired_before: int
+    observed: int
+    desired: int
+    error: str
+    exit_code: int
+    def __init__(self, time_ns: _Optional[int] = ..., id: _Optional[str] = ..., service_id: _Optional[str] = ..., service_name: _Optional[str] = ..., slot: _Optional[int] = ..., is_numbered: _Optional[bool] = ..., node_id: _Optional[str] = ..., image: _Optional[str] = ..., observed_before: _Optional[int] = ..., desired_before: _Optional[int] = ..., observed: _Optional[int] = ..., desired: _Optional[int] = ..., error: _Optional[str] = ..., exit_code: _Optional[int] = ...) -> None: ...
+
+class Event(_message.Message):
+    __slots__ = ("object", "task")
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    object: _types_pb2.ObjectEvent
+    task: TaskEvent
+    def __init__(self, object: _Optional[_Union[_types_pb2.ObjectEvent, _Mapping]] = ..., task: _Optional[_Union[TaskEvent, _Mapping]] = ...) -> None: ...
+
+class EventBatch(_message.Message):
+    __slots__ = ("epoch", "position_ns", "objects_from_ns", "tasks_from_ns", "events", "newest_object_ns")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    POSITION_NS_FIELD_NUMBER: _ClassVar[int]
+    OBJECTS_FROM_NS_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FROM_NS_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_OBJECT_NS_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    position_ns: int
+    objects_from_ns: int
+    tasks_from_ns: int
+    events: _containers.RepeatedCompositeFieldContainer[Event]
+    newest_object_ns: int
+    def __init__(self, epoch: _Optional[int] = ..., position_ns: _Optional[int] = ..., objects_from_ns: _Optional[int] = ..., tasks_from_ns: _Optional[int] = ..., events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ..., newest_object_ns: _Optional[int] = ...) -> None: ...
+
 class File(_message.Message):
     __slots__ = ("id", "kind", "name", "labels", "template_driver", "version", "created_at", "updated_at", "size_bytes", "data")
     class LabelsEntry(_message.Message):

@@ -125,6 +125,11 @@ class ControlStub:
                 request_serializer=berth_dot_v1_dot_control__pb2.ServiceLogsRequest.SerializeToString,
                 response_deserializer=berth_dot_v1_dot_streams__pb2.LogChunk.FromString,
                 _registered_method=True)
+        self.WatchEvents = channel.unary_stream(
+                '/berth.v1.Control/WatchEvents',
+                request_serializer=berth_dot_v1_dot_control__pb2.WatchEventsRequest.SerializeToString,
+                response_deserializer=berth_dot_v1_dot_control__pb2.EventBatch.FromString,
+                _registered_method=True)
         self.CreateFile = channel.unary_unary(
                 '/berth.v1.Control/CreateFile',
                 request_serializer=berth_dot_v1_dot_control__pb2.CreateFileRequest.SerializeToString,
@@ -263,6 +268,12 @@ class ControlServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchEvents(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateFile(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -385,6 +396,11 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.ServiceLogs,
                     request_deserializer=berth_dot_v1_dot_control__pb2.ServiceLogsRequest.FromString,
                     response_serializer=berth_dot_v1_dot_streams__pb2.LogChunk.SerializeToString,
+            ),
+            'WatchEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchEvents,
+                    request_deserializer=berth_dot_v1_dot_control__pb2.WatchEventsRequest.FromString,
+                    response_serializer=berth_dot_v1_dot_control__pb2.EventBatch.SerializeToString,
             ),
             'CreateFile': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateFile,
@@ -898,6 +914,33 @@ class Control:
             '/berth.v1.Control/ServiceLogs',
             berth_dot_v1_dot_control__pb2.ServiceLogsRequest.SerializeToString,
             berth_dot_v1_dot_streams__pb2.LogChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/berth.v1.Control/WatchEvents',
+            berth_dot_v1_dot_control__pb2.WatchEventsRequest.SerializeToString,
+            berth_dot_v1_dot_control__pb2.EventBatch.FromString,
             options,
             channel_credentials,
             insecure,

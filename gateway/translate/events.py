@@ -1,161 +1,125 @@
-"""What happened between two looks at the cluster, as Docker's events. Pure.
+"""Events as Docker's clients read and filter them. Pure.
 
-Duty: facts of services, nodes, configs, secrets, networks and tasks; their difference as events
-with Swarm's attributes.
-Not here: looking (gateway.events), which events a client wants (routes.events).
+Duty: Docker's form of an event, Docker's filters, and the words for what a listener missed.
+Not here: events as the cluster tells them (berth.client_events), listening (gateway.events).
 
-Task events are beyond Swarm, which has none.
+Task events are beyond Swarm, which has none, and so is `gap`: it says that events of some kinds are
+missing before it, for whoever asked for these kinds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
-from berth.model.defaults import effective_replicas
-from berth.model.instant import Timestamp
-from berth.model.network import NetworkSpec
-from berth.model.service import ModeKind
-from berth.views import FileView, NetworkView, NodeView, ServiceView, TaskView
-from gateway.translate.nodes import WORKER
-from gateway.translate.tasks import desired_state, task_name
+from berth.model.events import CREATE, REMOVE, UPDATE, ObjectEvent
+from berth.model.task import TaskState
+from berth.views import TaskEvent
+from gateway.filters import Filters
 
-Facts = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """One object at one look: its version, what never matters alone, and what is compared."""
-
-    version: int
-    fixed: Facts
-    """Attributes that every event of it bears."""
-    facts: Facts
-    """Attributes of which a change is told as ``.old`` and ``.new``."""
+TASK: Final = "task"
+OBJECTS: Final = ("config", "network", "node", "secret", "service")
+GAP: Final = "gap"
+_DAEMON: Final = "daemon"
+_ELSEWHERE: Final = ("container", "daemon", "image", "plugin", "volume")
+"""Kinds of objects that single Engines tell about; asking for one of them yields nothing."""
+EVENT_FILTERS: Final = ("event", "label", "scope", "type", *OBJECTS, TASK, *_ELSEWHERE)
+_SCOPE: Final = "swarm"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """The cluster at one moment: subjects by type and ID; None = was not looked at."""
+class Told:
+    """One event as it is told; `missed` are the kinds of which a gap says that some are missing."""
 
-    services: Mapping[str, Subject] = field(default_factory=dict)
-    nodes: Mapping[str, Subject] = field(default_factory=dict)
-    tasks: Mapping[str, Subject] | None = None
-    configs: Mapping[str, Subject] = field(default_factory=dict)
-    secrets: Mapping[str, Subject] = field(default_factory=dict)
-    networks: Mapping[str, Subject] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterEvent:
-    """One event."""
-
+    time_ns: int
     kind: str
     action: str
     id: str
-    attributes: Facts
+    attributes: Mapping[str, str]
+    missed: tuple[str, ...] = ()
 
-    def written(self, at: Timestamp) -> dict[str, Any]:
+    def written(self) -> dict[str, Any]:
         """Return it as Docker's clients read it."""
-        time_ns = round(at * 1_000_000_000)
         return {
             "Type": self.kind,
             "Action": self.action,
             "Actor": {"ID": self.id, "Attributes": dict(self.attributes)},
-            "scope": "swarm",
-            "time": time_ns // 1_000_000_000,
-            "timeNano": time_ns,
+            "scope": _SCOPE,
+            "time": self.time_ns // 1_000_000_000,
+            "timeNano": self.time_ns,
         }
 
 
-def take_look(
-    services: Iterable[ServiceView],
-    nodes: Iterable[NodeView],
-    tasks: Iterable[TaskView] | None,
-    configs: Iterable[FileView] = (),
-    secrets: Iterable[FileView] = (),
-    networks: Iterable[NetworkView] = (),
-) -> Look:
-    """Return what is compared of the cluster."""
-    return Look(
-        services={service.id: _service(service) for service in services},
-        nodes={view.node.id: _node(view) for view in nodes},
-        tasks=None if tasks is None else {task.id: _task(task) for task in tasks},
-        configs={file.id: _file(file) for file in configs},
-        secrets={file.id: _file(file) for file in secrets},
-        networks={view.network.id: _network(view.network.spec) for view in networks},
+def told(event: ObjectEvent | TaskEvent) -> Told:
+    """Return an event of the cluster as it is told."""
+    if isinstance(event, ObjectEvent):
+        return Told(event.time_ns, event.kind, event.action, event.id, event.attributes)
+    before, after = _facts(event.observed_before, event.desired_before), {}
+    attributes = {
+        "name": f"{event.name}.{event.id}",
+        "service.id": event.service_id,
+        "service.name": event.service_name,
+        "node.id": event.node_id,
+        "slot": str(event.slot) if event.is_numbered else "",
+        "image": event.image,
+    }
+    if event.observed is None:
+        action = REMOVE
+    elif event.observed_before is None:
+        action = CREATE
+        attributes |= _facts(event.observed, event.desired)
+    else:
+        action = UPDATE
+        after = _facts(event.observed, event.desired)
+        for name in after:
+            if before[name] != after[name]:
+                attributes |= {f"{name}.old": before[name], f"{name}.new": after[name]}
+    attributes["error"] = event.error
+    attributes["exitcode"] = "" if event.exit_code is None else str(event.exit_code)
+    known = {name: value for name, value in attributes.items() if value}
+    return Told(event.time_ns, TASK, action, event.id, known)
+
+
+def _facts(observed: TaskState | None, desired: TaskState | None) -> dict[str, str]:
+    if observed is None or desired is None:
+        return {}
+    return {"state": observed.name.lower(), "desiredstate": desired.name.lower()}
+
+
+def gap(time_ns: int, scheduler: str, missed: Collection[str], reason: str) -> Told:
+    """Return the event that says that events of some kinds are missing before it."""
+    attributes = {"name": scheduler, "missed": ",".join(missed), "reason": reason}
+    return Told(time_ns, _DAEMON, GAP, scheduler, attributes, tuple(missed))
+
+
+def wants_tasks(filters: Filters) -> bool:
+    """Return whether any event of a task may be wanted."""
+    kinds = [kind for kind in (*OBJECTS, *_ELSEWHERE) if filters.get(kind)]
+    if not filters.exact("type", TASK) or any(kind in _ELSEWHERE for kind in kinds):
+        return False
+    # Who asks for a service's events gets those of its tasks by asking for tasks.
+    return not kinds or (set(kinds) <= {"service", "node"} and bool(filters.get("type")))
+
+
+def is_wanted(event: Told, filters: Filters) -> bool:
+    """Return whether a client asked for `event`."""
+    if event.missed:
+        return any(filters.exact("type", kind) for kind in event.missed)
+    return (
+        filters.exact("event", event.action)
+        and filters.exact("type", event.kind)
+        and filters.exact("scope", _SCOPE)
+        and filters.labels("label", event.attributes)
+        and not any(filters.get(kind) for kind in _ELSEWHERE)
+        and all(_is_named(event, kind, filters) for kind in (*OBJECTS, TASK) if filters.get(kind))
     )
 
 
-def _service(service: ServiceView) -> Subject:
-    facts = {"image": service.spec.task.container.image}
-    if service.spec.mode.kind is ModeKind.REPLICATED:
-        facts["replicas"] = str(effective_replicas(service.spec.mode))
-    facts["updatestate"] = service.update_status.state if service.update_status else ""
-    return Subject(service.version, {"name": service.spec.name}, facts)
-
-
-def _node(view: NodeView) -> Subject:
-    facts = {
-        "availability": view.node.spec.availability.value,
-        "role": WORKER,
-        "state": view.node.state.value,
-    }
-    return Subject(view.node.version, {"name": view.node.description.hostname}, facts)
-
-
-def _file(file: FileView) -> Subject:
-    return Subject(file.version, {"name": file.name}, {})
-
-
-def _network(spec: NetworkSpec) -> Subject:
-    return Subject(0, {"name": spec.name, "type": spec.driver}, {})
-
-
-def _task(task: TaskView) -> Subject:
-    fixed = {
-        "name": task_name(task),
-        "service.id": task.service_id,
-        "service.name": task.service_name,
-        "node.id": task.node_id,
-        "slot": str(task.slot),
-        "image": task.image,
-    }
-    facts = {"state": task.status.state.name.lower(), "desiredstate": desired_state(task)}
-    return Subject(0, fixed, facts)
-
-
-def events_between(before: Look, after: Look) -> list[ClusterEvent]:
-    """Return what happened, objects that others rest on first."""
-    events = list(_differences("node", before.nodes, after.nodes))
-    events += _differences("config", before.configs, after.configs)
-    events += _differences("secret", before.secrets, after.secrets)
-    events += _differences("network", before.networks, after.networks)
-    events += _differences("service", before.services, after.services)
-    if before.tasks is not None and after.tasks is not None:
-        events += _differences("task", before.tasks, after.tasks)
-    return events
-
-
-def _differences(
-    kind: str, before: Mapping[str, Subject], after: Mapping[str, Subject]
-) -> Iterator[ClusterEvent]:
-    for key, new in after.items():
-        old = before.get(key)
-        if old is None:
-            told = new.facts if kind == "task" else {}
-            yield ClusterEvent(kind, "create", key, {**new.fixed, **told})
-        elif (old.version, old.facts) != (new.version, new.facts):
-            yield ClusterEvent(kind, "update", key, {**new.fixed, **_changes(old, new)})
-    for key, old in before.items():
-        if key not in after:
-            yield ClusterEvent(kind, "remove", key, old.fixed)
-
-
-def _changes(old: Subject, new: Subject) -> dict[str, str]:
-    changes: dict[str, str] = {}
-    for name, value in new.facts.items():
-        before = old.facts.get(name, "")
-        if before != value:
-            changes |= {f"{name}.old": before} if before else {}
-            changes |= {f"{name}.new": value} if value else {}
-    return changes
+def _is_named(event: Told, kind: str, filters: Filters) -> bool:
+    attributes = event.attributes
+    if event.kind == kind:
+        return filters.prefix(kind, event.id, attributes.get("name", ""))
+    if event.kind != TASK or not filters.get("type"):
+        return False
+    if kind == "service":
+        return filters.prefix(kind, attributes["service.id"], attributes["service.name"])
+    return kind == "node" and filters.prefix(kind, attributes.get("node.id", "") or "\0")

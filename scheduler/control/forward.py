@@ -46,7 +46,7 @@ _CHANNELS_MAX: Final = 8
 READS: Final = frozenset(
     {
         "GetService", "ListServices", "ListTasks", "ListNodes", "GetNode", "Explain", "GetCluster",
-        "ResolveImage", "ServiceLogs", "GetFile", "ListFiles", "ListNetworks",
+        "ResolveImage", "ServiceLogs", "GetFile", "ListFiles", "ListNetworks", "WatchEvents",
     }
 )  # fmt: skip
 """Calls that may be sent twice; whatever is not named here is taken for a change."""

@@ -28,6 +28,7 @@ from scheduler.control.editions import (
     shown_tasks,
 )
 from scheduler.control.endpoints import published_at
+from scheduler.control.event_reading import watch_events
 from scheduler.control.explanations import explain_subject
 from scheduler.control.files import FileAnswers
 from scheduler.control.flows import ControlFlows
@@ -173,6 +174,12 @@ class ControlService(FileAnswers):
     ) -> AsyncIterator[streams_pb2.LogChunk]:
         """Yield what the tasks of a service, or one task, wrote."""
         return self._relay.stream(leader, request)
+
+    def WatchEvents(  # noqa: N802
+        self, leader: Leader, request: pb.WatchEventsRequest
+    ) -> AsyncIterator[pb.EventBatch]:
+        """Yield what happened, and what happens."""
+        return watch_events(leader, request, self._clock)
 
     # -- nodes
 

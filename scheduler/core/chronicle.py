@@ -137,6 +137,10 @@ class Chronicle:
             return iter(objects)
         return merge(objects, self._read_tasks(after_ns, to_ns), key=_time_of)
 
+    def newest_object_ns(self, to_ns: int) -> int:
+        """Return the time of the newest event of an object up to `to_ns`, 0 without any."""
+        return next((e.time_ns for e in reversed(self._objects) if e.time_ns <= to_ns), 0)
+
     def _read_tasks(self, after_ns: int, to_ns: int) -> Iterator[Happening]:
         batches = []
         for first_ns, changes in reversed(self._tasks):

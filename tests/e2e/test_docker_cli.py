@@ -278,22 +278,6 @@ def test_a_stack_is_deployed_again_without_restarts_and_removed(
     assert "app_default" not in newest("network", "ls").stdout
 
 
-def test_events(newest: DockerCli, images: ImageFactory) -> None:
-    listening = newest.popen("events", "--format={{.Type}} {{.Action}} {{.Actor.Attributes.name}}")
-    assert listening.stdout is not None
-    try:
-        time.sleep(1.0)
-        newest("service", "create", "-d", "-q", "--name=web", images.sleeper("1.0"))
-        seen = set()
-        while not any(line.startswith("task create web.1") for line in seen):
-            seen.add(listening.stdout.readline())
-        assert "service create web\n" in seen
-    finally:
-        listening.kill()
-        listening.wait()
-        listening.stdout.close()
-
-
 def test_docker_py_scales_and_labels_without_restarting_anything(
     cluster: TestCluster, images: ImageFactory
 ) -> None:

@@ -18,12 +18,13 @@ from berth.v1 import control_pb2, control_pb2_grpc, streams_pb2, types_pb2
 from berth.wire.channel import bind, make_server
 from berth.wire.convert import from_proto, to_proto
 from berth.wire.status import BerthErrorInterceptor
+from tests.fakes.control_events import FakeEvents
 from tests.fakes.control_files import FakeFiles
 
 _add_servicer: Any = control_pb2_grpc.add_ControlServicer_to_server  # Generated, and untyped.
 
 
-class FakeControl(FakeFiles, control_pb2_grpc.ControlServicer):
+class FakeControl(FakeEvents, FakeFiles, control_pb2_grpc.ControlServicer):
     """A cluster of two nodes. `refusals` are raised, one per call, before anything is done."""
 
     def __init__(self) -> None:
@@ -135,6 +136,7 @@ class FakeControl(FakeFiles, control_pb2_grpc.ControlServicer):
             request.spec.mode.replicas if request.spec.mode.HasField("replicas") else 1
         )
         self.services[service_id] = service
+        self.happen("service", "create", service_id, name=request.spec.name)
         return control_pb2.CreateServiceResponse(id=service_id, warnings=self.warnings)
 
     async def UpdateService(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name

@@ -19,6 +19,7 @@ class FakeFiles:
     """Mixed into `FakeControl`, whose `_note` it uses."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.files: dict[str, control_pb2.File] = {}
         self.file_users: dict[str, str] = {}
         """Names of files that cannot be removed, and of the services that use them."""

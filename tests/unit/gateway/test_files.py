@@ -77,22 +77,3 @@ async def test_calls_are_counted_by_kind(api):
     assert api.registry.get_sample_value(
         "berth_docker_requests_total", {"call": "list_secrets", "status": "200"}
     )
-
-
-@with_api
-async def test_events_tell_of_configs_and_secrets(api):
-    listener = await api.gateway.events.open(wants_tasks=False)
-    await api("POST", "/secrets/create", sent())
-    await api("POST", "/configs/create", sent("conf"))
-    await api.gateway.events._look_again()
-    await api("POST", "/secrets/pw/update", sent(Labels={"a": "b"}), version="1")
-    await api("DELETE", "/configs/conf")
-    await api.gateway.events._look_again()
-    told = listener.events()
-    heard = [await anext(told) for _ in range(4)]
-    assert [(e["Type"], e["Action"], e["Actor"]["Attributes"]["name"]) for e in heard] == [
-        ("config", "create", "conf"),
-        ("secret", "create", "pw"),
-        ("config", "remove", "conf"),
-        ("secret", "update", "pw"),
-    ]

@@ -1,6 +1,5 @@
-"""Logs and events through the API, in process."""
+"""Logs through the API, in process."""
 
-import asyncio
 import json
 
 from berth.v1 import streams_pb2
@@ -75,21 +74,3 @@ async def test_logs_of_a_terminal_are_raw(api):
     answer = await api("GET", "/services/web/logs", stdout="1", details="1", api_version="v1.51")
     assert answer.headers["content-type"] == "application/vnd.docker.raw-stream"
     assert answer.body == b"x\r\n"
-
-
-@with_api
-async def test_events_tell_what_happens_until_a_time(api):
-    feed = asyncio.ensure_future(api.gateway.events.run())
-    try:
-        until = api.gateway.clock.timestamp() + 2.5
-        listening = asyncio.ensure_future(
-            api("GET", "/events", until=str(until), filters={"type": {"service": True}})
-        )
-        await asyncio.sleep(0.3)
-        await web(api)
-        answer = await listening
-    finally:
-        feed.cancel()
-    told = [json.loads(line) for line in answer.body.splitlines()]
-    assert [(each["Type"], each["Action"]) for each in told] == [("service", "create")]
-    assert told[0]["Actor"]["Attributes"]["name"] == "web"
