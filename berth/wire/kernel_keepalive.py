@@ -15,7 +15,6 @@ duplicate holds for the socket itself. gRPC sets TCP_USER_TIMEOUT by its own PIN
 import itertools
 import os
 import socket
-import stat
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -53,12 +52,24 @@ def arm_connection(port: int) -> bool:
     return found
 
 
+def duplicate(fd: int) -> socket.socket:
+    """Return another handle of the socket that has this number; close it.
+
+    Raises:
+        OSError: there is none, or it is no socket.
+    """
+    copy = os.dup(fd)
+    try:
+        return socket.socket(fileno=copy)
+    except OSError:
+        os.close(copy)
+        raise
+
+
 def _arm(fd: int, is_meant: Callable[[socket.socket], bool]) -> bool | None:
     """Arm a socket; return whether that was new, None when it is not one that is meant."""
     try:
-        if not stat.S_ISSOCK(os.fstat(fd).st_mode):
-            return None
-        with socket.socket(fileno=os.dup(fd)) as it:
+        with duplicate(fd) as it:
             if it.family not in (socket.AF_INET, socket.AF_INET6) or not is_meant(it):
                 return None
             if it.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE):
@@ -70,7 +81,7 @@ def _arm(fd: int, is_meant: Callable[[socket.socket], bool]) -> bool | None:
             it.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             return True
     except OSError:
-        return None  # Closed meanwhile, or connected to nobody.
+        return None  # No socket, closed meanwhile, or connected to nobody.
 
 
 def _is_listener(it: socket.socket, port: int) -> bool:

@@ -41,7 +41,7 @@ def watched(port):
     found = []
     for name in os.listdir("/proc/self/fd"):
         try:
-            with socket.socket(fileno=os.dup(int(name))) as it:
+            with kernel_keepalive.duplicate(int(name)) as it:
                 if it.family in (socket.AF_INET, socket.AF_INET6):
                     ports = (it.getsockname()[1], it.getpeername()[1])
                     if port in ports:
@@ -61,7 +61,10 @@ async def lose_the_machine(loses_link):
         assert await call.read() == b"open"
         assert kernel_keepalive.arm_connection(port), "there is a connection"
         assert watched(port) == [True, True], "what was accepted is watched as its listener is"
+        open_before = len(os.listdir("/proc/self/fd"))
         assert kernel_keepalive.arm_connection(port), "a connection that is armed is found again"
+        assert watched(port) == [True, True]
+        assert len(os.listdir("/proc/self/fd")) == open_before, "no duplicate is left open"
         with pytest.raises(TimeoutError):  # Silent for longer than any limit, but there.
             await asyncio.wait_for(asyncio.shield(call.code()), 5)
         if loses_link:
