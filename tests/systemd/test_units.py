@@ -183,7 +183,9 @@ def test_an_upgrade_keeps_containers_and_settings_and_removal_leaves_them(
     assert "berth" not in machine("cut -d: -f1 /etc/passwd; systemctl list-units --all 'berth*'")
     assert machine("sha256sum /etc/berth/*.toml") == edited
     assert started(one_host, service) == before
-    machine(f"{INSTALL} --scheduler --agent && systemctl start berth.target")
+    machine(f"{INSTALL} --scheduler --agent")
+    machine("usermod -aG deployers berth")  # The user is a new one: docker_socket_group wants it.
+    machine("systemctl start berth.target")
     machine.wait_active(SCHEDULER, AGENT)
     wait_until("it is the same node", lambda: nodes(machine).count("machine") == 1)
     assert started(one_host, service) == before
