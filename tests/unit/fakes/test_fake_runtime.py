@@ -27,9 +27,9 @@ def a_machine(behaviour=None, *, image="app:1", live_restore=False):
 
 async def started(runtime, task):
     image = await runtime.pull(task, lambda _: None)
-    container_id = await runtime.create(task, image)
-    await runtime.start(container_id)
-    return container_id
+    created = await runtime.create(task, image)
+    await runtime.start(created.container_id)
+    return created.container_id
 
 
 def test_each_call_takes_its_programmed_time():
@@ -86,7 +86,8 @@ def test_a_crash_of_the_agent_leaves_containers_to_the_next_one():
         second = FakeRuntime(host, node_id=NODE)
         found = await second.inspect_task(task.task_id)
         image = await second.pull(task, lambda _: None)
-        assert await second.create(task, image) == container_id
+        again = await second.create(task, image)
+        assert (again.container_id, again.is_new) == (container_id, False)
         await second.start(container_id)
         return found.state, host.starts_by_task()[task.task_id]
 
