@@ -204,7 +204,7 @@ class Session:
     async def _converse(self, stream: SchedulerStream, address: str) -> _Refusal | None:
         messages = aiter(stream)
         async with asyncio.timeout(WELCOME_TIMEOUT_S):
-            self._reporter.take()  # The hello tells all of it.
+            self._take_batch()  # The hello tells all of it.
             await self._send(stream, pb.AgentMessage(hello=self._owner.hello()))
             first = await anext(messages, None)
         if first is None:
@@ -275,11 +275,15 @@ class Session:
                         await self._has_settled.wait()
 
     async def _send_statuses(self, stream: SchedulerStream) -> None:
-        self._is_report_due.clear()
-        self._has_settled.clear()
-        statuses = self._owner.statuses(self._reporter.take())
+        statuses = self._owner.statuses(self._take_batch())
         if statuses:
             await self._send(stream, pb.AgentMessage(status=pb.StatusBatch(tasks=statuses)))
+
+    def _take_batch(self) -> list[TaskId]:
+        """Return whose statuses are to be told, and begin a batch that nobody waits for yet."""
+        self._is_report_due.clear()
+        self._has_settled.clear()
+        return self._reporter.take()
 
     async def _beat(self, stream: SchedulerStream) -> None:
         """Send a heartbeat whenever nothing else was sent for a period."""

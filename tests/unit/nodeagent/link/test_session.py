@@ -5,8 +5,12 @@ import contextlib
 import itertools
 
 from berth.entropy import SeededEntropy
+from berth.model.ids import TaskId
+from berth.model.instant import Instant
 from berth.v1 import dispatcher_pb2 as pb
+from berth.v1 import types_pb2
 from nodeagent.core.backoff import CONNECT_FIRST_S
+from nodeagent.core.messages import SchedulerSpoke
 from nodeagent.link.addresses import AddressBook
 from nodeagent.link.session import Session
 from tests.fakes.fake_link import FakeLink, FakeStream
@@ -129,3 +133,44 @@ async def test_a_leader_that_alone_has_just_failed_is_not_believed_in():
         ]
         assert after_refusals[0] == 0  # Followed, and found dead.
         assert after_refusals[1] > 0.05
+
+
+class BusyOwner(Owner):
+    """An agent, one of whose tasks takes a step just as the hello was written."""
+
+    session: Session
+    now: Instant
+
+    def hello(self) -> pb.Hello:
+        self.session.note_statuses([TaskId("t2")], self.now, are_passing=True)
+        return pb.Hello()
+
+    async def hear(self, event: SchedulerSpoke) -> None:
+        return None
+
+    def heartbeat_period_s(self) -> float:
+        return 60.0
+
+    def statuses(self, task_ids: list[TaskId]) -> list[types_pb2.TaskStatus]:
+        return [types_pb2.TaskStatus(task_id=task_id) for task_id in task_ids]
+
+
+def test_what_settled_before_the_hello_does_not_hurry_what_is_on_its_way_after_it():
+    """It had turned without end while it waited, so that the agent's loop stood still."""
+
+    async def scenario() -> list[str]:
+        clock, link, owner = VirtualClock(), FakeLink(), BusyOwner()
+        link.leader, owner.now = "s1:1", clock.instant()
+        book = AddressBook(("s1:1",), ())
+        owner.session = session = Session(
+            owner, node_id="n1", link=link, book=book, clock=clock, entropy=SeededEntropy(1)
+        )
+        session.note_statuses([TaskId("t1")], clock.instant())
+        running = asyncio.ensure_future(session.run())
+        await clock.sleep(1.0)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        return link.stream.kinds()
+
+    assert run_virtually(scenario()) == ["hello", "status"]
