@@ -118,6 +118,8 @@ class Session:
         self, task_ids: Sequence[TaskId], now: Instant, *, are_passing: bool = False
     ) -> None:
         """Tell the leader the tasks' newest statuses soon; less soon if all `are_passing`."""
+        if not task_ids:
+            return
         self._reporter.note(task_ids, now, are_passing=are_passing)
         self._is_report_due.set()
         if not are_passing:

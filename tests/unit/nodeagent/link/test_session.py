@@ -174,3 +174,16 @@ def test_what_settled_before_the_hello_does_not_hurry_what_is_on_its_way_after_i
         return link.stream.kinds()
 
     assert run_virtually(scenario()) == ["hello", "status"]
+
+
+@virtually
+async def test_what_was_said_of_no_task_does_not_hurry_the_next_batch():
+    bench = Bench()
+    async with bench.agent() as agent:
+        await bench.joined()
+        await bench.clock.sleep(5)
+        session, now = agent._session, bench.clock.instant()
+        session.note_statuses([], now)
+        session.note_statuses(["t1"], now, are_passing=True)
+        await bench.clock.sleep(5)  # Which never ended while it looked and looked again.
+        assert not len(session._reporter)
