@@ -16,6 +16,7 @@ from berth.v1 import control_pb2 as pb
 from berth.v1.control_pb2_grpc import ControlStub
 from berth.wire.channel import open_channel
 from berth.wire.tls import TlsSettings
+from cli.local_processes import uninterrupted
 
 _ASK_TIMEOUT_S = 3.0
 _READY = "ready"
@@ -43,8 +44,13 @@ def etcd_is_healthy(url: str) -> bool:
 
 
 def look(addresses: Sequence[str], tls: TlsSettings) -> Progress:
-    """Ask the schedulers, the first that answers, who leads and which nodes are ready."""
-    return asyncio.run(_look(addresses, tls))
+    """Ask the schedulers, the first that answers, who leads and which nodes are ready.
+
+    Signals wait for the look's end, a few seconds at most: an exception that a handler raises while
+    grpcio makes a channel ends the process with SIGSEGV (tests/e2e/test_local_cluster.py).
+    """
+    with uninterrupted():
+        return asyncio.run(_look(addresses, tls))
 
 
 async def _look(addresses: Sequence[str], tls: TlsSettings) -> Progress:
