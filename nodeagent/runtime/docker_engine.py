@@ -56,6 +56,7 @@ from nodeagent.runtime.translate_files import PlacedFile, TaskFile, files_of
 
 _TWIN_LOOKS = 20
 _TWIN_PAUSE_S = 0.1
+"""How often, and how long apart, a start is tried while its bridge's name is ambiguous."""
 
 
 class DockerEngine:
