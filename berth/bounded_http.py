@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from berth.joined_head import JoinedHead
+
 HEAD_S: Final = 30.0
 HEAD_BYTES_MAX: Final = 256 * 1024
 """Far above any; credentials for a registry are the longest that a head has."""
@@ -30,12 +32,13 @@ class BoundedProtocol(_Http):  # type: ignore[misc]  # Likewise.
 
     head_s: ClassVar[float] = HEAD_S
     cycle: Any  # uvicorn's: the newest request of the connection; None before the first.
+    transport: JoinedHead  # uvicorn's.
     _letting_go: asyncio.TimerHandle | None = None
     _head_bytes: int = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin to wait for the first request."""
-        super().connection_made(transport)
+        super().connection_made(JoinedHead(transport))
         self._wait()
 
     def data_received(self, data: bytes) -> None:
@@ -51,6 +54,11 @@ class BoundedProtocol(_Http):  # type: ignore[misc]  # Likewise.
             if self._head_bytes > HEAD_BYTES_MAX:
                 self.transport.write(_TOO_LARGE)
                 self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """Let the head of an answer without a body go; uvicorn's name."""
+        self.transport.flush()
+        super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timer."""

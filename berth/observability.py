@@ -13,7 +13,7 @@ import errno
 import grp
 import os
 import socket
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -24,7 +24,8 @@ from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from berth.bounded_http import BoundedProtocol
 from berth.errors import ConfigError, Fault
@@ -52,7 +53,7 @@ class Readiness:
 
 def observability_routes(
     registry: CollectorRegistry, health: Callable[[], Health], ready: Callable[[], Readiness]
-) -> list[BaseRoute]:
+) -> list[Route]:
     """Return the routes /metrics, /healthz and /readyz for any Starlette application."""
 
     async def metrics(request: Request) -> Response:
@@ -194,6 +195,18 @@ def listener_address(listener: socket.socket) -> str:
         return f"unix:{name}"
     host, port = name[0], name[1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def beside(routes: Sequence[Route], app: ASGIApp) -> ASGIApp:
+    """Return what answers by `routes`, and everything that has another path by `app`."""
+    paths = frozenset(route.path for route in routes)
+    own = Starlette(routes=routes)
+
+    async def choose(scope: Scope, receive: Receive, send: Send) -> None:
+        chosen = own if scope.get("path") in paths else app
+        await chosen(scope, receive, send)
+
+    return choose
 
 
 class EmbeddedServer(uvicorn.Server):

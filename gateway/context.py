@@ -16,6 +16,7 @@ from gateway.metrics import GatewayMetrics
 from gateway.renderings import Renderings
 from gateway.versioning import VERSION_MAX, ApiVersion
 
+GATEWAY_KEY: Final = "berth.gateway"
 VERSION_KEY: Final = "berth.api_version"
 
 
@@ -33,7 +34,7 @@ class Gateway:
 
 def gateway_of(request: Request) -> Gateway:
     """Return the gateway that serves `request`."""
-    found = request.app.state.gateway
+    found = request.scope[GATEWAY_KEY]
     assert isinstance(found, Gateway)
     return found
 

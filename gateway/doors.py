@@ -117,20 +117,21 @@ def guarded(routes: Sequence[Route]) -> list[Route]:
 
 def _guarded(route: Route) -> Route:
     endpoint: _Endpoint = route.endpoint
+    methods = sorted(route.methods or ())
+    needed = {method: needed_for_route(method, route.path) for method in methods}
 
     @wraps(endpoint)  # Metrics call a route by its function.
     async def check_role(request: Request) -> Response:
-        _check(request.scope, request.method, route.path)
+        method = request.method
+        _check(request.scope, needed[method], f"{method} {route.path}")
         return await endpoint(request)
 
-    return Route(route.path, check_role, methods=sorted(route.methods or ()))
+    return Route(route.path, check_role, methods=methods)
 
 
-def _check(scope: Any, method: str, path: str) -> None:
+def _check(scope: Any, needed: UserRole, what: str) -> None:
     caller = scope.get(CALLER_KEY)
     if not isinstance(caller, Caller):
         raise PermissionDeniedError("the Docker API is not served here; use one of its addresses")
-    needed = needed_for_route(method, path)
     if not caller.role.allows(needed):
-        what = f"{method} {path}"
         raise PermissionDeniedError(refusal_words(caller.name, caller.role, needed, what))

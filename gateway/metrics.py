@@ -22,8 +22,18 @@ class GatewayMetrics:
             buckets=_BUCKETS,
             registry=registry,
         )
+        self._counters: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self.open = Gauge(
             "berth_docker_requests_open",
             "Requests to the Docker API under way, followed logs and events too.",
             registry=registry,
         )
+
+    def count(self, call: str, status: int, seconds: float) -> None:
+        """Count an answer that begins, and how long it took until then."""
+        found = self._counters.get((call, status))
+        if found is None:  # Looking up labels costs more than counting.
+            made = self.requests.labels(call, str(status)), self.seconds.labels(call)
+            found = self._counters[call, status] = made
+        found[0].inc()
+        found[1].observe(seconds)

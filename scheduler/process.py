@@ -15,8 +15,7 @@ from pathlib import Path
 import grpc
 import structlog
 from prometheus_client import CollectorRegistry
-from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import Route
 
 from berth.answer_memory import AnswerMemory
 from berth.client import ControlClient
@@ -26,6 +25,7 @@ from berth.logging import LogSettings
 from berth.observability import (
     Health,
     Readiness,
+    beside,
     listener_address,
     observability_routes,
     open_listener,
@@ -212,7 +212,7 @@ class SchedulerProcess:
         self,
         supervisor: Supervisor,
         gateway: Gateway,
-        routes: list[BaseRoute],
+        routes: list[Route],
         listener: socket.socket,
     ) -> None:
         """Serve the Docker API on its socket, with TLS, and plain where that is safe or wanted."""
@@ -231,10 +231,10 @@ class SchedulerProcess:
             has_tls = self._tls is not None
             plain = shut_door(refusal_of_tcp(address, settings.docker_socket, has_tls=has_tls))
         if self._tls is None:
-            app = Starlette(routes=[*routes, Mount("/", app=plain)])
+            app = beside(routes, plain)
             supervisor.start("http", serve_app(app, listener))
             return
-        app = Starlette(routes=[*routes, Mount("/", app=tls_door(docker, plain))])
+        app = beside(routes, tls_door(docker, plain))
         serving = serve_with_tls(app, listener, self._tls.server_context, self._clock)
         supervisor.start("http", serving)
 

@@ -22,6 +22,8 @@ from scheduler.control.service import ControlService
 from scheduler.leader import Leader
 
 _SERVICE: Final = control_pb2.DESCRIPTOR.services_by_name["Control"]
+_OUTPUTS: Final = {each.name: GetMessageClass(each.output_type) for each in _SERVICE.methods}
+_STREAMING: Final = frozenset(each.name for each in _SERVICE.methods if each.server_streaming)
 
 
 class OwnCalls:
@@ -50,8 +52,7 @@ class OwnCalls:
         Raises:
             BerthError: the refusal.
         """
-        answer = getattr(self._answers, method)
-        output = GetMessageClass(_SERVICE.methods_by_name[method].output_type)
+        answer, output = getattr(self._answers, method), _OUTPUTS[method]
 
         async def locally(leader: Leader) -> Message:
             message: Message = await answer(leader, request)
@@ -65,8 +66,7 @@ class OwnCalls:
         Raises:
             BerthError: the refusal, or that the connection to the leader broke.
         """
-        answer = getattr(self._answers, method)
-        output = GetMessageClass(_SERVICE.methods_by_name[method].output_type)
+        answer, output = getattr(self._answers, method), _OUTPUTS[method]
 
         def locally(leader: Leader) -> AsyncGenerator[Message, None]:
             chunks: AsyncGenerator[Message, None] = answer(leader, request)
@@ -78,12 +78,11 @@ class OwnCalls:
                 yield message
 
     def _forwarded(self, method: str, request: Message) -> ForwardedCall:
-        has_end = not _SERVICE.methods_by_name[method].server_streaming
         return ForwardedCall(
             self._forwarder,
             f"/{_SERVICE.full_name}/{method}",
             request.SerializeToString,
-            _OwnContext(CALL_TIMEOUT_S if has_end else None),
+            _OwnContext(None if method in _STREAMING else CALL_TIMEOUT_S),
         )
 
 

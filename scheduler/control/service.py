@@ -355,8 +355,7 @@ def _unique(services: Iterator[T]) -> list[T]:
 
 
 def _without_edition(request: Any) -> bytes:
-    asked = type(request)()
-    asked.CopyFrom(request)
-    asked.ClearField("known_edition")
-    key: bytes = type(request).__name__.encode() + asked.SerializeToString(deterministic=True)
+    known, request.known_edition = request.known_edition, ""
+    key: bytes = type(request).__name__.encode() + request.SerializeToString(deterministic=True)
+    request.known_edition = known
     return key
