@@ -11,15 +11,12 @@ from pathlib import Path
 
 GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"
 MACHINES = ("m1", "m2", "m3", "m4")
-NOT_TRIED = "# not tried"
 
 REPLACED: Mapping[str, str] = {
     # Its image cannot be fetched: one of the lab's own registry stands for it.
     " nginx\n": " {image}\n",
     # Packages cannot be fetched on the machines: they are given to them as wheels.
     "deploy/install.sh": "deploy/install.sh --wheels /wheels",
-    # Debian's etcd is 3.4.
-    "--watch-progress-notify-interval=10s": "--pre-vote",
     # The package is on the machine already; there is none of Grafana, neither here nor in Debian.
     "apt-get install -y prometheus\n": "",
     "systemctl restart grafana-server\n": "",
@@ -37,7 +34,7 @@ class Block:
 
 
 def blocks() -> list[Block]:
-    """Return all blocks of the guide that are to be tried, in order.
+    """Return all blocks of the guide, in order.
 
     Raises:
         ValueError: one does not say where.
@@ -50,8 +47,6 @@ def blocks() -> list[Block]:
             heading = match["heading"]
             continue
         first, commands = match["text"].split("\n", 1)
-        if first.startswith(NOT_TRIED):
-            continue
         where = re.match(r"# on ((?:m[1-4]|me)(?:, m[1-4])*)\b", first)
         if where is None:
             raise ValueError(f"{heading}: a block does not begin with '# on MACHINE': {first}")

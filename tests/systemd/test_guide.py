@@ -20,6 +20,7 @@ import pytest
 
 from tests.cluster import wait_until
 from tests.hosts import Host, Lab, lab
+from tests.machine.etcd import production_etcd
 from tests.machine.image import TOP
 from tests.machine.machine import Machine, booted
 from tests.systemd.guide import MACHINES, blocks, typed, with_addresses
@@ -28,8 +29,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.systemd, pytest.mark.timeout(1800)]
 
 SOURCE = ("berth", "scheduler", "nodeagent", "gateway", "cli", "deploy", "docs", "pyproject.toml",
           "README.md", "requirements.lock")  # fmt: skip
-PROGRAMS = {"etcd": "/usr/local/bin", "etcdctl": "/usr/local/bin", "prometheus": "/usr/bin",
-            "promtool": "/usr/bin"}  # fmt: skip
 PROMETHEUS_UNIT = """[Service]
 User=prometheus
 StateDirectory=prometheus
@@ -62,7 +61,8 @@ class Me:
             (shims / name).chmod(0o755)
         for name, (host, machine) in engines.items():
             (shims / name).write_text(f"{host.engine.url} {machine.container.id}\n", "utf-8")
-        path = f"{shims}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        programs = (shims, Path(sys.executable).parent, production_etcd(), os.environ["PATH"])
+        path = ":".join(map(str, programs))
         self._env = {"HOME": str(folder), "PATH": path}
 
     def __call__(self, commands: str) -> str:
@@ -116,7 +116,9 @@ def furnish(machine: Machine, name: str) -> None:
 def machines(lab4: Lab, tmp_path: Path) -> Iterator[dict[str, Machine]]:
     addresses = [host.address for host in lab4.hosts]
     tree = source_tree(tmp_path / "berth", addresses, str(lab4.network.subnet))
-    programs = {Path(shutil.which(name) or name): f"{to}/{name}" for name, to in PROGRAMS.items()}
+    programs = {path: f"/usr/local/bin/{path.name}" for path in production_etcd().iterdir()}
+    for name in ("prometheus", "promtool"):
+        programs[Path(shutil.which(name) or name)] = f"/usr/bin/{name}"
     with contextlib.ExitStack() as stack:
         found = {}
         for name, host in zip(MACHINES, lab4.hosts, strict=True):
