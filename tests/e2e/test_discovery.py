@@ -5,6 +5,8 @@ The Prometheus is Debian's, its configuration that of deploy/prometheus, with ad
 
 import contextlib
 import ipaddress
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +20,8 @@ from tests.hosts.prometheus import Prometheus
 
 pytestmark = pytest.mark.e2e
 
-CONFIGURATION = Path(__file__).parents[2] / "deploy/prometheus/prometheus-dockerswarm.yml"
+DEPLOY = Path(__file__).parents[2] / "deploy" / "prometheus"
+CONFIGURATION = DEPLOY / "prometheus-dockerswarm.yml"
 SOCKET, PERIOD = "unix:///run/berth/docker.sock", "refresh_interval: 15s"
 PORT = 18080
 
@@ -94,6 +97,42 @@ def test_prometheus_finds_nodes_services_and_tasks(
     tasks = [labels for _, labels in targets(prometheus, "berth-workload").values()]
     assert {labels["node"] for labels in tasks} == nodes
     assert {(labels["service"], labels["slot"]) for labels in tasks} == {("web", "1"), ("web", "2")}
+
+
+def test_a_file_that_is_written_is_a_machine_that_is_scraped(
+    cluster: TestCluster, lab3: Lab, tmp_path: Path
+) -> None:
+    """The variant whose targets are files, as it is: Prometheus is not told, nor restarted."""
+    shutil.copytree(DEPLOY / "rules", tmp_path / "rules")
+    text = (DEPLOY / "prometheus-file.yml").read_text("utf-8")
+    config = tmp_path / "prometheus.yml"
+    config.write_text(text.replace("_interval: 15s", "_interval: 1s"), "utf-8")
+    machines = [agent.http_address for agent in cluster.agents]
+
+    def add(name: str, addresses: list[str]) -> None:
+        group = {"targets": addresses, "labels": {"job": "berth-agent", "cluster": "main"}}
+        unfinished = tmp_path / "targets" / f"{name}.part"
+        unfinished.write_text(json.dumps([group]), "utf-8")
+        unfinished.rename(unfinished.with_suffix(".json"))
+
+    (tmp_path / "targets").mkdir()
+    add("first", machines[:2])
+    it = Prometheus(lab3.network.address, tmp_path, lab3.processes)
+    it.start_with(config)
+    try:
+        for known in (machines[:2], machines):
+            cluster.wait_until(
+                f"{known} are scraped",
+                lambda known=known: (
+                    {each["instance"] for each, _ in it.query('up{job="berth-agent"} == 1')}
+                    == set(known)
+                ),
+            )
+            add("second", machines[2:])
+        rules = requests.get(f"{it.url}/api/v1/rules", timeout=10).json()["data"]["groups"]
+        assert {group["name"] for group in rules} == {"berth", "berth-recording"}
+    finally:
+        it.stop()
 
 
 def test_what_traefik_asks_makes_backends(
