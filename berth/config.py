@@ -63,15 +63,18 @@ def load_settings(
     faults: list[Fault] = []
     given: dict[str, _Given] = {}
     if file is not None:
-        _read_file(cls, file, given, faults)
+        _read_table(cls, _read_file(file), (), str(file), given, faults)
     _read_environment(env, env_prefix, leaves, given, faults)
     _read_flags(flags, leaves, given)
     settings: T = _build(cls, (), given, faults)
     if faults:
-        raise ConfigError(
-            "invalid settings:\n" + "\n".join(f"  {fault}" for fault in faults), faults
-        )
+        raise _refusal(faults)
     return settings
+
+
+def _refusal(faults: list[Fault]) -> ConfigError:
+    lines = "\n".join(f"  {fault}" for fault in faults)
+    return ConfigError(f"invalid settings:\n{lines}", faults)
 
 
 def check_config(load: Callable[[], object], write: Callable[[str], object]) -> int:
@@ -149,16 +152,15 @@ def _leaves(cls: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
             yield ".".join((*path, field.name)), hint
 
 
-def _read_file(cls: Any, file: Path, given: dict[str, _Given], faults: list[Fault]) -> None:
+def _read_file(file: Path) -> dict[str, object]:
+    """Return the file's tables. A fault here is told alone: what else is set is not known."""
     try:
-        document = tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(file.read_text("utf-8"))
     except OSError as error:
-        reason = error.strerror or str(error)
-        faults.append(Fault(str(file), f"cannot be read: {reason}; name a file that can"))
+        problem = f"cannot be read: {error.strerror or error}; name a file that can"
+        raise _refusal([Fault(str(file), problem)]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        faults.append(Fault(str(file), f"is not TOML: {error}"))
-    else:
-        _read_table(cls, document, (), str(file), given, faults)
+        raise _refusal([Fault(str(file), f"is not TOML: {error}")]) from error
 
 
 def _read_table(

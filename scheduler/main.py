@@ -10,7 +10,7 @@ import click
 from berth.config import check_config, load_settings
 from berth.errors import BerthError
 from berth.logging import LogSettings, configure_logging
-from berth.process import run_process
+from berth.process import EXIT_REFUSED, run_process
 from scheduler.config import SchedulerSettings
 from scheduler.process import SchedulerProcess
 
@@ -69,7 +69,8 @@ def main(config: Path | None, only_check: bool, **options: Any) -> None:
     try:
         settings = load()
     except BerthError as error:
-        raise SystemExit(f"Error: {error.message}") from error
+        click.echo(f"Error: {error.message}", err=True)
+        raise SystemExit(EXIT_REFUSED) from error
 
     def log_as(wanted: LogSettings) -> None:
         configure_logging(

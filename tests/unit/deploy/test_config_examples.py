@@ -71,6 +71,17 @@ def test_a_misspelt_key_of_the_example_would_be_found(name, command, settings, t
 
 
 @pytest.mark.parametrize(("name", "command", "settings"), PROGRAMS)
+def test_a_program_that_refuses_its_settings_says_why_and_ends_with_2(
+    name, command, settings, tmp_path
+):
+    file = tmp_path / name
+    file.write_text("nonsense", "utf-8")
+    result = CliRunner().invoke(command, ["--config", str(file)])
+    assert result.exit_code == 2, "as docs/runbook.md says"
+    assert result.stderr.startswith(f"Error: invalid settings:\n  {file}: is not TOML")
+
+
+@pytest.mark.parametrize(("name", "command", "settings"), PROGRAMS)
 def test_every_setting_of_the_example_is_explained(name, command, settings):
     lines = (FOLDER / name).read_text("utf-8").splitlines()
     for number, line in enumerate(lines):
