@@ -77,7 +77,7 @@ install_program() {
     mkdir -p "$prefix/share.new/doc" /usr/local/bin
     cp -r "$source"/docs/*.md "$prefix/share.new/doc"
     cp -r "$source"/deploy/{config,prometheus,grafana} "$prefix/share.new"
-    for script in renew-credentials leave-cluster; do
+    for script in renew-credentials leave-cluster pause-restart; do
         install -D -m 0755 "$source/deploy/systemd/$script" "$prefix/share.new/systemd/$script"
     done
     rm -rf "$prefix/share"
@@ -109,9 +109,6 @@ install_service() { # install_service scheduler|agent
         say "edit /etc/berth/$1.toml; check it with: $prefix/bin/berth-$1 --config /etc/berth/$1.toml --check-config"
     fi
     install -m 0644 "$source/deploy/systemd/$unit" "$source/deploy/systemd/berth.target" "$units"
-    if [ "$(systemctl --version | awk 'NR == 1 { print $2 }')" -ge 254 ]; then
-        install -D -m 0644 "$source/deploy/systemd/backoff.conf" "$units/$unit.d/backoff.conf"
-    fi
     systemctl --quiet enable berth.target "$unit"
     for file in ca.crt "$1.crt" "$1.key"; do
         [ -e "/etc/berth/tls/$file" ] || say "missing: /etc/berth/tls/$file (berth certificate issue)"
@@ -146,7 +143,7 @@ remove_all() {
     for name in $(installed_services); do
         if systemd_runs; then systemctl --quiet stop "berth-$name.service"; fi
         systemctl --quiet disable "berth-$name.service"
-        rm -rf "$units/berth-$name.service" "$units/berth-$name.service.d"
+        rm -f "$units/berth-$name.service" "/run/berth-restarts/berth-$name.service"
     done
     if [ -e "$units/berth.target" ]; then
         if systemd_runs; then systemctl --quiet stop berth.target; fi
@@ -160,7 +157,7 @@ remove_all() {
         if getent passwd "$name" >/dev/null; then userdel "$name"; fi
     done
     if [ "$purge" -eq 1 ]; then
-        rm -rf /etc/berth /var/lib/berth-agent /run/berth-files
+        rm -rf /etc/berth /var/lib/berth-agent /run/berth-files "$units"/berth-{scheduler,agent}.service.d
         say "removed, with settings, certificates and the node's identity; containers run on"
     else
         say "removed; /etc/berth and /var/lib/berth-agent stay, containers run on"

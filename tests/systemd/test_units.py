@@ -197,3 +197,28 @@ def test_an_upgrade_keeps_containers_and_settings_and_removal_leaves_them(
     machine.wait_active(SCHEDULER, AGENT)
     wait_until("it is the same node", lambda: nodes(machine).count("machine") == 1)
     assert started(one_host, service) == before
+
+
+def test_pauses_grow_while_a_program_cannot_start_and_none_is_left_after_the_repair(
+    machine: Machine, service: str
+) -> None:
+    file, since = "/etc/berth/agent.toml", machine("date +%s")
+    machine(f"cp {file} /tmp/good.toml && echo nonsense >>{file}")
+
+    def told() -> str:
+        return machine(f"journalctl -u {AGENT} --since=@{since} -o cat --no-pager")
+
+    try:
+        machine(f"systemctl restart --no-block {AGENT}")
+        for pause_s in (1, 2, 4):
+            wait_until(
+                f"it waits for {pause_s} s",
+                lambda pause_s=pause_s: f"the next start is in {pause_s} s" in told(),
+                describe=told,
+            )
+        assert "is not TOML" in told(), "why it does not start"
+    finally:
+        machine(f"mv /tmp/good.toml {file}")
+    machine(f"systemctl restart {AGENT}")  # Ends the pause, and waits for none.
+    assert machine.unit(AGENT, "NRestarts") == "0"
+    assert machine(f"cat /run/berth-restarts/{AGENT}").endswith(" 0")

@@ -153,3 +153,46 @@ def test_the_agent_stops_first_and_leaves_the_cluster_only_then():
     needed = {"network.target", "docker.service", "berth-scheduler.service"}
     assert needed <= set(unit["After"][0].split()), "what it needs to leave stops after it"
     assert float(unit["TimeoutStopSec"][0]) > STOP_EXTENSION_S
+
+
+def pause_restart(folder, restarts, ran_s, before_s):
+    """Return how long pause-restart waits after a run of `ran_s`, itself begun after `before_s`."""
+    sleeps, state = folder / "sleeps", folder / "berth-agent.service"
+    uptime_s = float(Path("/proc/uptime").read_text("utf-8").split()[0])
+    state.write_text(f"{uptime_s - ran_s:.0f} {before_s}\n", "utf-8")
+    sleeps.write_text("", "utf-8")
+    for name, says in (("systemctl", f"echo {restarts}"), ("sleep", f"echo $1 >>{sleeps}")):
+        (folder / name).write_text(f"#!/bin/sh\n{says}\n", "utf-8")
+        (folder / name).chmod(0o755)
+    env = {"PATH": f"{folder}:/usr/bin:/bin"}
+    subprocess.run([UNITS / "pause-restart", state.name, folder], env=env, check=True)
+    pause = int(sleeps.read_text("utf-8") or 0)
+    began, told = state.read_text("utf-8").split()
+    assert int(told) == pause
+    assert int(began) >= int(uptime_s) + pause, "when the program begins, for the next time"
+    return pause
+
+
+@pytest.mark.parametrize(
+    ("restarts", "ran_s", "before_s", "pause"),
+    [
+        pytest.param(1, 5, 0, 1, id="the first crash soon after the start"),
+        pytest.param(2, 5, 1, 2, id="another one"),
+        pytest.param(6, 5, 16, 30, id="at most half a minute"),
+        pytest.param(7, 5, 30, 30, id="for ever"),
+        pytest.param(7, 100, 30, 0, id="after a run that lasted"),
+        pytest.param(0, 5, 30, 0, id="by hand"),
+    ],
+)
+def test_pauses_between_restarts_grow_while_runs_are_short(
+    tmp_path, restarts, ran_s, before_s, pause
+):
+    assert pause_restart(tmp_path, restarts, ran_s, before_s) == pause
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_start_waits_out_the_longest_pause(name):
+    unit, (script, service, folder) = settings(name), settings(name)["ExecStartPre"][0].split()
+    assert script == "+/opt/berth/share/systemd/pause-restart"
+    assert (service, folder) == (f"{name}.service", "/run/berth-restarts")
+    assert float(unit["TimeoutStartSec"][0]) > 30
