@@ -41,6 +41,7 @@ CONTROL_CALLS: Final[Mapping[str, UserRole]] = {
     "GetService": _VIEW,
     "ListServices": _VIEW,
     "ListTasks": _VIEW,
+    "StreamTasks": _VIEW,
     "ListNodes": _VIEW,
     "GetNode": _VIEW,
     "UpdateNode": _ADMIN,

@@ -5,7 +5,7 @@ Not here: what the answers look like (berth.views), which scheduler is asked and
 (berth.scheduler_calls), configs and secrets (berth.client_files), events (berth.client_events).
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -15,6 +15,7 @@ from berth.client_events import EventCalls
 from berth.client_files import FileCalls
 from berth.client_networks import NetworkCalls
 from berth.clock import Clock, SystemClock
+from berth.errors import TooManyError
 from berth.log_following import follow_logs
 from berth.model.cluster import ClusterSettings
 from berth.model.ids import NodeId, ServiceId
@@ -206,6 +207,7 @@ class ControlClient(EventCalls, FileCalls, NetworkCalls):
         ids: Sequence[str] = (),
         only_wanted: bool = False,
         up_to_date: bool = False,
+        at_most: int = 0,
     ) -> Sequence[TaskView]:
         """Return tasks; what is given narrows.
 
@@ -215,11 +217,33 @@ class ControlClient(EventCalls, FileCalls, NetworkCalls):
             ids: prefixes of task IDs.
             only_wanted: leave out history and what is being stopped.
             up_to_date: only tasks of the newest template.
+            at_most: how many may have to be looked at; 0 = any number.
+
+        Raises:
+            TooManyError: there are more; walk them.
         """
         request = control_pb2.ListTasksRequest(
-            services=services, nodes=nodes, ids=ids, only_wanted=only_wanted, up_to_date=up_to_date
-        )
+            services=services, nodes=nodes, ids=ids, only_wanted=only_wanted,
+            up_to_date=up_to_date, tasks_max=at_most,
+        )  # fmt: skip
         return await self._listed("ListTasks", request, TaskView, "tasks")
+
+    async def walk_tasks(
+        self,
+        *,
+        services: Sequence[str] = (),
+        nodes: Sequence[str] = (),
+        ids: Sequence[str] = (),
+        up_to_date: bool = False,
+    ) -> AsyncGenerator[list[TaskView], None]:
+        """Yield tasks as `list_tasks` returns them, but piece by piece, however many there are."""
+        request = control_pb2.ListTasksRequest(
+            services=services, nodes=nodes, ids=ids, up_to_date=up_to_date
+        )
+        pieces: Any = self._calls.stream("StreamTasks", request)
+        async with aclosing(pieces) as opened:
+            async for message in opened:
+                yield await self._read_all(TaskView, message.tasks, from_proto)
 
     async def service_logs(
         self,
@@ -325,21 +349,29 @@ class ControlClient(EventCalls, FileCalls, NetworkCalls):
         """Return a list: with a memory the very one of before, while nothing in it has changed."""
         memory = self._memory
         if memory is None:
-            return await self._read_all(kind, getattr(await self._call(method, request), field))
+            answer = await self._call(method, request)
+            if getattr(answer, "is_too_long", False):
+                raise TooManyError("too many for one answer; walk them")
+            return await self._read_all(kind, getattr(answer, field))
         key = request.SerializeToString(deterministic=True)
         request.known_edition, known = memory.listed(method, key)
         answer = await self._call(method, request)
+        if getattr(answer, "is_too_long", False):
+            raise TooManyError("too many for one answer; walk them")
         if answer.is_unchanged:
             return known
         found = await self._read_all(kind, getattr(answer, field))
         memory.keep_list(method, key, answer.edition, found)
         return found
 
-    async def _read_all(self, kind: type[T], messages: Sequence[Any]) -> list[T]:
+    async def _read_all(
+        self, kind: type[T], messages: Sequence[Any], read: Reader | None = None
+    ) -> list[T]:
         """Read the messages of a long answer in slices, so that others have the event loop."""
         found: list[T] = []
         # Of a long list nobody asks again soon; it would drive out what is asked for all the time.
-        read = self._read if len(messages) <= _REMEMBERED_MAX else from_proto
+        is_short = len(messages) <= _REMEMBERED_MAX
+        read = read or (self._read if is_short else from_proto)
         for begin in range(0, len(messages), _SLICE):
             if begin:
                 await self._clock.sleep(_SLICE_PAUSE_S)

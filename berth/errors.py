@@ -8,6 +8,7 @@ to (gRPC status, HTTP status, exit code) and by which `RetryRule` a caller may t
     +-- InvalidRequestError      the request is wrong; it lists every fault at once
     +-- NotFoundError            the named thing does not exist
     +-- AlreadyExistsError       the name is taken
+    +-- TooManyError             a list is longer than its caller takes as one answer
     +-- ConflictError            the thing is not in a state that allows this
     |   +-- OutOfSequenceError   the caller's version of a spec is not the newest one
     +-- PermissionDeniedError    the caller may not do this
@@ -108,6 +109,12 @@ class AlreadyExistsError(BerthError):
 
 class ConflictError(BerthError):
     """The thing is not in a state that allows this. The message says what must happen first."""
+
+    code = ErrorCode.FAILED_PRECONDITION
+
+
+class TooManyError(BerthError):
+    """A list is longer than its caller takes as one answer. Ask for it in pieces."""
 
     code = ErrorCode.FAILED_PRECONDITION
 

@@ -5,7 +5,8 @@ Invariant (tests/unit/gateway/test_answers.py): after each slice of rendering ot
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, Final, TypeVar
 
 from starlette.responses import Response, StreamingResponse
@@ -53,6 +54,54 @@ async def _pieces(
             await clock.sleep(_PAUSE_S)
             piece, began = [], clock.instant()
     yield b"".join([*piece, b"]\n"])
+
+
+async def walked_list(
+    pieces: AsyncGenerator[Sequence[T], None],
+    wants: Callable[[T], bool],
+    render: Callable[[T], bytes],
+    clock: Clock,
+) -> Response:
+    """Return a list of any length, made and sent piece by piece, as fast as its reader takes it.
+
+    Args:
+        pieces: what the cluster tells, at least one piece; asked for as they are sent.
+        wants: which items to show.
+        render: makes the JSON of one.
+        clock: measures and pauses.
+    """
+    first = await anext(pieces)  # A refusal becomes a status.
+
+    async def body() -> AsyncIterator[bytes]:
+        mark, piece = b"[", first
+        async with aclosing(pieces):
+            while True:
+                wanted = await in_slices(piece, wants, clock)
+                async for rendered_part in _rendered_parts(wanted, render, clock):
+                    yield mark + rendered_part
+                    mark = b","
+                try:
+                    piece = await anext(pieces)
+                except StopAsyncIteration:
+                    break
+        yield b"[]\n" if mark == b"[" else b"]\n"
+
+    return StreamingResponse(body(), media_type="application/json")
+
+
+async def _rendered_parts(
+    items: Sequence[T], render: Callable[[T], bytes], clock: Clock
+) -> AsyncIterator[bytes]:
+    """Yield the items, joined; each part is what one slice of time made."""
+    part, began = [], clock.instant()
+    for number, item in enumerate(items, start=1):
+        part.append(render(item))
+        if number % _LOOK_EVERY == 0 and clock.instant() - began >= _SLICE_S:
+            yield b",".join(part)
+            await clock.sleep(_PAUSE_S)
+            part, began = [], clock.instant()
+    if part:
+        yield b",".join(part)
 
 
 async def in_slices(items: Sequence[T], wants: Callable[[T], bool], clock: Clock) -> list[T]:

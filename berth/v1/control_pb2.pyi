@@ -159,30 +159,34 @@ class JobStatus(_message.Message):
     def __init__(self, iteration: _Optional[int] = ..., is_under_way: _Optional[bool] = ..., last_execution: _Optional[float] = ..., next_due_at: _Optional[float] = ..., runs: _Optional[_Iterable[_Union[_types_pb2.JobRun, _Mapping]]] = ..., awaits_schedule: _Optional[bool] = ...) -> None: ...
 
 class ListTasksRequest(_message.Message):
-    __slots__ = ("services", "nodes", "ids", "only_wanted", "up_to_date", "known_edition")
+    __slots__ = ("services", "nodes", "ids", "only_wanted", "up_to_date", "known_edition", "tasks_max")
     SERVICES_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
     IDS_FIELD_NUMBER: _ClassVar[int]
     ONLY_WANTED_FIELD_NUMBER: _ClassVar[int]
     UP_TO_DATE_FIELD_NUMBER: _ClassVar[int]
     KNOWN_EDITION_FIELD_NUMBER: _ClassVar[int]
+    TASKS_MAX_FIELD_NUMBER: _ClassVar[int]
     services: _containers.RepeatedScalarFieldContainer[str]
     nodes: _containers.RepeatedScalarFieldContainer[str]
     ids: _containers.RepeatedScalarFieldContainer[str]
     only_wanted: bool
     up_to_date: bool
     known_edition: str
-    def __init__(self, services: _Optional[_Iterable[str]] = ..., nodes: _Optional[_Iterable[str]] = ..., ids: _Optional[_Iterable[str]] = ..., only_wanted: _Optional[bool] = ..., up_to_date: _Optional[bool] = ..., known_edition: _Optional[str] = ...) -> None: ...
+    tasks_max: int
+    def __init__(self, services: _Optional[_Iterable[str]] = ..., nodes: _Optional[_Iterable[str]] = ..., ids: _Optional[_Iterable[str]] = ..., only_wanted: _Optional[bool] = ..., up_to_date: _Optional[bool] = ..., known_edition: _Optional[str] = ..., tasks_max: _Optional[int] = ...) -> None: ...
 
 class ListTasksResponse(_message.Message):
-    __slots__ = ("tasks", "edition", "is_unchanged")
+    __slots__ = ("tasks", "edition", "is_unchanged", "is_too_long")
     TASKS_FIELD_NUMBER: _ClassVar[int]
     EDITION_FIELD_NUMBER: _ClassVar[int]
     IS_UNCHANGED_FIELD_NUMBER: _ClassVar[int]
+    IS_TOO_LONG_FIELD_NUMBER: _ClassVar[int]
     tasks: _containers.RepeatedCompositeFieldContainer[Task]
     edition: str
     is_unchanged: bool
-    def __init__(self, tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ..., edition: _Optional[str] = ..., is_unchanged: _Optional[bool] = ...) -> None: ...
+    is_too_long: bool
+    def __init__(self, tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ..., edition: _Optional[str] = ..., is_unchanged: _Optional[bool] = ..., is_too_long: _Optional[bool] = ...) -> None: ...
 
 class Task(_message.Message):
     __slots__ = ("id", "service_id", "service_name", "slot", "node_id", "node_name", "attempt", "template_version", "desired", "status", "created_at", "state_at", "image", "granted", "is_history", "is_drifted", "is_current", "job_iteration", "is_numbered")

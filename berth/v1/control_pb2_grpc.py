@@ -65,6 +65,11 @@ class ControlStub:
                 request_serializer=berth_dot_v1_dot_control__pb2.ListTasksRequest.SerializeToString,
                 response_deserializer=berth_dot_v1_dot_control__pb2.ListTasksResponse.FromString,
                 _registered_method=True)
+        self.StreamTasks = channel.unary_stream(
+                '/berth.v1.Control/StreamTasks',
+                request_serializer=berth_dot_v1_dot_control__pb2.ListTasksRequest.SerializeToString,
+                response_deserializer=berth_dot_v1_dot_control__pb2.ListTasksResponse.FromString,
+                _registered_method=True)
         self.ListNodes = channel.unary_unary(
                 '/berth.v1.Control/ListNodes',
                 request_serializer=berth_dot_v1_dot_control__pb2.ListNodesRequest.SerializeToString,
@@ -192,6 +197,13 @@ class ControlServicer:
 
     def ListTasks(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamTasks(self, request, context):
+        """The same in pieces, for lists of any length; `known_edition` and `tasks_max` are ignored.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -334,6 +346,11 @@ def add_ControlServicer_to_server(servicer, server):
             ),
             'ListTasks': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTasks,
+                    request_deserializer=berth_dot_v1_dot_control__pb2.ListTasksRequest.FromString,
+                    response_serializer=berth_dot_v1_dot_control__pb2.ListTasksResponse.SerializeToString,
+            ),
+            'StreamTasks': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamTasks,
                     request_deserializer=berth_dot_v1_dot_control__pb2.ListTasksRequest.FromString,
                     response_serializer=berth_dot_v1_dot_control__pb2.ListTasksResponse.SerializeToString,
             ),
@@ -588,6 +605,33 @@ class Control:
             request,
             target,
             '/berth.v1.Control/ListTasks',
+            berth_dot_v1_dot_control__pb2.ListTasksRequest.SerializeToString,
+            berth_dot_v1_dot_control__pb2.ListTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/berth.v1.Control/StreamTasks',
             berth_dot_v1_dot_control__pb2.ListTasksRequest.SerializeToString,
             berth_dot_v1_dot_control__pb2.ListTasksResponse.FromString,
             options,

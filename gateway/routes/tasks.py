@@ -9,16 +9,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from berth.client import ControlClient
-from berth.errors import InvalidRequestError, NotFoundError
+from berth.errors import InvalidRequestError, NotFoundError, TooManyError
 from berth.model.task import TaskState
 from berth.views import ServiceView, TaskView
-from gateway.answers import in_slices, rendered, rendered_list
-from gateway.context import gateway_of
+from gateway.answers import in_slices, rendered, rendered_list, walked_list
+from gateway.context import Gateway, gateway_of
 from gateway.filters import Filters
 from gateway.renderings import Renderings
 from gateway.translate.tasks import desired_state, task_name, write_task, written_templates
 
 _FILTERS = ("_up-to-date", "desired-state", "id", "label", "name", "node", "runtime", "service")
+_LISTED_MAX = 2000
+"""Tasks that are looked at for one answer; longer lists go in pieces."""
 _STATES = tuple(state.name.lower() for state in TaskState)
 
 
@@ -30,12 +32,16 @@ async def list_tasks(request: Request) -> Response:
     filters.one_of("desired-state", _STATES)
     filters.one_of("runtime", ("container", "plugin"))
     names = filters.get("service")
-    tasks = await gateway.client.list_tasks(
-        services=names,
-        nodes=filters.get("node"),
-        ids=filters.get("id"),
-        up_to_date=filters.flag("_up-to-date"),
-    )
+    asked: dict[str, Any] = {
+        "services": names,
+        "nodes": filters.get("node"),
+        "ids": filters.get("id"),
+        "up_to_date": filters.flag("_up-to-date"),
+    }
+    try:
+        tasks = await gateway.client.list_tasks(**asked, at_most=_LISTED_MAX)
+    except TooManyError:
+        return await _walk_tasks(gateway, filters, asked)
     # Tasks are the same ones only while their services are, too.
     if (body := gateway.renderings.body("tasks", text, tasks)) is not None:
         return rendered(body)
@@ -47,6 +53,19 @@ async def list_tasks(request: Request) -> Response:
     writer = TaskWriter(known, gateway.renderings.for_list(len(wanted)))
     keep = partial(gateway.renderings.keep_body, "tasks", text, tasks)
     return rendered_list(wanted, writer.rendered, gateway.clock, keep if names else None)
+
+
+async def _walk_tasks(gateway: Gateway, filters: Filters, asked: Mapping[str, Any]) -> Response:
+    """Answer with a list that is too long to be in memory as a whole."""
+    services = await gateway.client.list_services(filters.get("service"))
+    known = {str(service.id): service for service in services}
+    writer = TaskWriter(known, Renderings(0))
+    return await walked_list(
+        gateway.client.walk_tasks(**asked),
+        lambda task: _is_wanted(task, known.get(task.service_id), filters),
+        writer.rendered,
+        gateway.clock,
+    )
 
 
 def _is_wanted(task: TaskView, service: ServiceView | None, filters: Filters) -> bool:

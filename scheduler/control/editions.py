@@ -77,10 +77,15 @@ def shown_services(state: LeaderState, services: Sequence[ServiceState]) -> Show
     return tuple(shown)
 
 
+def tasks_looked_at(state: LeaderState, wanted: TaskFilter) -> int:
+    """Return about how many tasks must be looked at to find the wanted ones."""
+    services = wanted.services or state.services.values()
+    return sum(len(service.slots) + len(service.history) for service in services)
+
+
 def shown_tasks(state: LeaderState, wanted: TaskFilter, viewer: TaskViewer) -> Shown | None:
     """Return what views of the tasks of named services rest on."""
-    length = sum(len(service.slots) + len(service.history) for service in wanted.services)
-    if not wanted.services or length > SHOWN_MAX:
+    if not wanted.services or tasks_looked_at(state, wanted) > SHOWN_MAX:
         return None
     accepts, nodes = acceptance(wanted, viewer), state.nodes
     shown: list[Any] = []

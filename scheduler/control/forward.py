@@ -2,7 +2,7 @@
 
 Duty: choose who answers, wait (bounded) while nobody leads, carry request and answer as the bytes
 that they are, and never let a change be made twice. Not here: which calls there are (router),
-answering (service), who leads (the directory).
+which of them read (call_kinds), answering (service), who leads (the directory).
 
 Invariants (tests/unit/scheduler/control/test_forward.py):
 - A change is sent again only when it surely had no effect: the leader could not be reached, or it
@@ -29,6 +29,7 @@ from berth.model.instant import Instant, after
 from berth.wire.channel import Channels
 from berth.wire.status import ERROR_KEY, error_from_rpc
 from scheduler.control.call_context import CallContext
+from scheduler.control.call_kinds import FOLLOWED, READS
 from scheduler.control.durable import health_words
 from scheduler.election.port import LeaderInfo
 from scheduler.leader import Leader
@@ -42,15 +43,6 @@ _CONNECT_WAIT_S: Final = 2.0
 _PAUSE_S: Final = 0.1
 _CONNECT_PAUSE_S_MIN: Final = 0.005
 _CHANNELS_MAX: Final = 8
-
-READS: Final = frozenset(
-    {
-        "GetService", "ListServices", "ListTasks", "ListNodes", "GetNode", "Explain", "GetCluster",
-        "ResolveImage", "ServiceLogs", "GetFile", "ListFiles", "ListNetworks", "WatchEvents",
-    }
-)  # fmt: skip
-"""Calls that may be sent twice; whatever is not named here is taken for a change."""
-
 
 _LOST_ANSWER: Final = frozenset(
     {
@@ -232,7 +224,9 @@ class ForwardedCall:
         """Send nothing yet; `request` returns what is sent where another scheduler leads."""
         self._forwarder = forwarder
         self._method = method
-        self._is_read = method.rpartition("/")[2] in READS
+        name = method.rpartition("/")[2]
+        self._is_read = name in READS
+        self._shows_memory = self._is_read and name not in FOLLOWED
         self._request = request
         self._context = context
         self._hops = _hops(context)
@@ -249,7 +243,7 @@ class ForwardedCall:
             read: makes the same of another scheduler's bytes.
         """
         while True:
-            former = self._forwarder.last_known() if self._is_read else None
+            former = self._forwarder.last_known() if self._shows_memory else None
             target = former or await self._next_target()
             try:
                 if isinstance(target, Leader):
@@ -271,7 +265,8 @@ class ForwardedCall:
         """
         has_begun = False
         while True:
-            target = await self._next_target()
+            former = self._forwarder.last_known() if self._shows_memory else None
+            target = former or await self._next_target()
             try:
                 if isinstance(target, Leader):
                     async with aclosing(locally(target)) as messages:

@@ -8,7 +8,15 @@ Methods bear the names of the calls, take the leader that is to answer, and are 
 call that control.proto has and this class has not fails a test, not a user.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+)
+from contextlib import aclosing
 from typing import Any, Final, TypeVar
 
 from berth.clock import Clock
@@ -26,6 +34,7 @@ from scheduler.control.editions import (
     shown_nodes,
     shown_services,
     shown_tasks,
+    tasks_looked_at,
 )
 from scheduler.control.endpoints import published_at
 from scheduler.control.event_reading import watch_events
@@ -35,6 +44,7 @@ from scheduler.control.flows import ControlFlows
 from scheduler.control.forward import LeaderDirectory
 from scheduler.control.lookup import find_subject
 from scheduler.control.network_flows import create_network, list_networks, remove_network
+from scheduler.control.pieces import durable_pieces
 from scheduler.control.pinning import Resolver
 from scheduler.control.relay import LogRelay
 from scheduler.control.view_memory import ViewMemory
@@ -49,6 +59,7 @@ from scheduler.control.views import (
     service_view,
 )
 from scheduler.core import commands
+from scheduler.core.state import LeaderState
 from scheduler.leader import Leader
 from scheduler.store.port import StoreHealth
 from scheduler.store.sealing import Sealer
@@ -143,14 +154,9 @@ class ControlService(FileAnswers):
         self, leader: Leader, request: pb.ListTasksRequest
     ) -> pb.ListTasksResponse:
         """Return tasks, those of the history too."""
-        state = leader.state
-        wanted = TaskFilter(
-            services=_unique(commands.find_service(state, name) for name in request.services),
-            nodes={commands.find_node(state, name).id for name in request.nodes},
-            id_prefixes=tuple(request.ids),
-            only_wanted=request.only_wanted,
-            up_to_date=request.up_to_date,
-        )
+        state, wanted = leader.state, _task_filter(leader.state, request)
+        if 0 < request.tasks_max < tasks_looked_at(state, wanted):
+            return pb.ListTasksResponse(is_too_long=True)
         viewer = TaskViewer(state, leader.now())
         return await self._listed(
             leader,
@@ -160,6 +166,22 @@ class ControlService(FileAnswers):
             views=iter_tasks(state, wanted, viewer),
             services=[service.record.id for service in wanted.services] or None,
         )
+
+    async def StreamTasks(  # noqa: N802
+        self, leader: Leader, request: pb.ListTasksRequest
+    ) -> AsyncGenerator[pb.ListTasksResponse, None]:
+        """Yield tasks, those of the history too, piece by piece."""
+        wanted = _task_filter(leader.state, request)
+        services = [service.record.id for service in wanted.services] or None
+        pieces = durable_pieces(
+            iter_tasks(leader.state, wanted, TaskViewer(leader.state, leader.now())),
+            self._clock,
+            is_durable=lambda: leader.is_over or leader.is_durable(services),
+            wait_durable=lambda: wait_readable(leader, self._store_health, services),
+        )
+        async with aclosing(pieces) as found:
+            async for views in found:
+                yield pb.ListTasksResponse(tasks=views)
 
     async def Explain(  # noqa: N802
         self, leader: Leader, request: pb.ExplainRequest
@@ -347,6 +369,16 @@ class ControlService(FileAnswers):
                     f"more than {limit} of them: too many for one answer; name services or nodes"
                 )
         return found
+
+
+def _task_filter(state: LeaderState, request: pb.ListTasksRequest) -> TaskFilter:
+    return TaskFilter(
+        services=_unique(commands.find_service(state, name) for name in request.services),
+        nodes={commands.find_node(state, name).id for name in request.nodes},
+        id_prefixes=tuple(request.ids),
+        only_wanted=request.only_wanted,
+        up_to_date=request.up_to_date,
+    )
 
 
 def _unique(services: Iterator[T]) -> list[T]:

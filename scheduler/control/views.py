@@ -9,6 +9,7 @@ Not here: when an answer may leave (scheduler.control.service), reasons at lengt
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from berth.model.ids import NodeId, ServiceId
 from berth.model.instant import Timestamp
@@ -262,7 +263,9 @@ def iter_tasks(
     services = wanted.services or list(state.services.values())
     accepts = acceptance(wanted, viewer)
     for service in sorted(services, key=_by_name):
-        slots = sorted({*service.slots, *service.history}, key=_slot_order(state))
+        # Numbers are in order by themselves; a hundred thousand of them hold everybody up.
+        order = _slot_order(state) if service.record.is_global else None
+        slots: list[Any] = sorted({*service.slots, *service.history}, key=order)
         for slot in slots:
             tasks: list[Task | FinishedTask] = [*service.slots.get(slot, ())]
             if not wanted.only_wanted:

@@ -188,7 +188,17 @@ class FakeControl(FakeEvents, FakeFiles, control_pb2_grpc.ControlServicer):
             tasks = [task for task in tasks if not task.is_history and task.desired <= 576]
         if request.up_to_date:
             tasks = [task for task in tasks if task.is_current]
+        if 0 < request.tasks_max < len(tasks):
+            return control_pb2.ListTasksResponse(is_too_long=True)
         return control_pb2.ListTasksResponse(tasks=tasks)
+
+    async def StreamTasks(  # noqa: N802 - gRPC's name
+        self, request: Any, context: Any
+    ) -> AsyncIterator[Any]:
+        request.tasks_max = 0
+        tasks = (await self.ListTasks(request, context)).tasks
+        for begin in range(0, max(len(tasks), 1), 200):
+            yield control_pb2.ListTasksResponse(tasks=tasks[begin : begin + 200])
 
     async def ListNodes(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
         self._note("ListNodes", request)

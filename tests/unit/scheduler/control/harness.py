@@ -226,6 +226,7 @@ async def serving(
     leader_wait_s: float = 5.0,
     silence_s: float = 5.0,
     tls: TlsSettings | None = None,
+    health: StoreHealth | None = None,
 ) -> AsyncIterator[Scheduler]:
     """Serve the control API, agents' sessions and their log streams on a free port."""
     clock = SystemClock()
@@ -234,7 +235,7 @@ async def serving(
     directory = Directory(name, address)
     registry = FakeRegistry()
     relay = LogRelay(directory, clock, SeededEntropy(name), silence_s=silence_s)
-    health = StoreHealth(StoreState.OK, clock.timestamp())
+    health = health or StoreHealth(StoreState.OK, clock.timestamp())
     service = ControlService(
         directory,
         registry,

@@ -21,7 +21,8 @@ from berth.model.instant import Timestamp
 from berth.v1 import control_pb2 as pb
 from berth.v1 import control_pb2_grpc
 from berth.wire.status import error_from_rpc
-from scheduler.control.forward import HOPS_KEY, READS, Forwarder
+from scheduler.control.call_kinds import FOLLOWED, READS
+from scheduler.control.forward import HOPS_KEY, Forwarder
 from scheduler.control.router import ControlRouter
 from scheduler.control.service import ControlService
 from scheduler.directory import Directory
@@ -73,6 +74,7 @@ def test_every_call_of_the_proto_is_answered_and_sorted_into_reads_and_changes()
     networks = {"CreateNetwork", "RemoveNetwork"}
     files = {"CreateFile", "UpdateFile", "RemoveFile"}
     assert methods - READS == changes | files | {"UpdateCluster", *networks}
+    assert FOLLOWED < READS
 
 
 def test_a_scheduler_that_does_not_lead_passes_calls_and_refusals_on():
