@@ -10,7 +10,7 @@ runtime outlives `run`; containers are never touched by stopping the agent.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -28,7 +28,7 @@ from berth.v1 import dispatcher_pb2 as pb
 from berth.v1 import types_pb2
 from berth.wire.convert import to_proto, write_proto
 from nodeagent.calls import CallsMaker, RuntimeCalls
-from nodeagent.core.backoff import ENGINE_FIRST_S, ENGINE_MAX_S, doubled_s
+from nodeagent.core.backoff import ENGINE_FIRST_S
 from nodeagent.core.messages import (
     CancelCall,
     ContainersListed,
@@ -52,6 +52,7 @@ from nodeagent.core.messages import (
 from nodeagent.core.record import from_record, silent_for_s
 from nodeagent.core.state import LaneLimits
 from nodeagent.core.step import step_through
+from nodeagent.engine_watch import EngineWatch
 from nodeagent.journal import Journal
 from nodeagent.journal_keeper import JournalKeeper
 from nodeagent.link.addresses import AddressBook
@@ -60,7 +61,13 @@ from nodeagent.link.port import LogPublisher, SchedulerLink
 from nodeagent.link.session import Session
 from nodeagent.log_relay import LogRelay
 from nodeagent.observer import AgentObserver, NoAgentObserver
-from nodeagent.runtime.port import ContainerRuntime, EventGap, RuntimeCallError, SeenContainer
+from nodeagent.runtime.port import (
+    ContainerRuntime,
+    EngineAway,
+    EventGap,
+    RuntimeCallError,
+    SeenContainer,
+)
 from nodeagent.sweeper import Sweeper
 
 log = structlog.get_logger(__name__)
@@ -114,7 +121,6 @@ class Agent:
         self._silent_for_s = silent_for_s(record, wall, options.link_silence_s)
         self.state.heard_at = Instant(now - self._silent_for_s)
         self._description = NodeDescription()
-        self._is_engine_up = False
         self._loop_lag_s = 0.0
         self._wake = asyncio.Event()
         self._waits_until = NEVER
@@ -132,6 +138,7 @@ class Agent:
             clock=clock,
             entropy=entropy,
         )
+        self._engine = EngineWatch(self._session, self._observer, clock)
         self._calls = calls(runtime, clock, self._feed_soon)
         self._journal = JournalKeeper(
             journal,
@@ -158,6 +165,7 @@ class Agent:
                 group.create_task(self._heed_results(), name="results")
                 group.create_task(self._journal.run(), name="journal")
                 group.create_task(self._session.run(), name="session")
+                group.create_task(self._engine.run(), name="engine")
                 group.create_task(self._keep_describing(), name="description")
                 group.create_task(self._sweeper.run(lambda: self.state), name="sweep")
         finally:
@@ -241,12 +249,11 @@ class Agent:
     @property
     def problems(self) -> dict[str, str]:
         """What is wrong now, for /readyz and the log; empty when all is well."""
-        found = {}
-        if not self._is_engine_up:
-            found["engine"] = "the Docker Engine does not answer"
+        if not self._engine.is_up:
+            return {"engine": "the Docker Engine does not answer"}
         if not self.state.is_connected:
-            found["leader"] = self._refusal or "no leader answers; containers are kept running"
-        return found
+            return {"leader": self._refusal or "no leader answers; containers are kept running"}
+        return {}
 
     def task_counts(self) -> dict[TaskState, int]:
         """Return how many tasks are in each observed state."""
@@ -324,34 +331,20 @@ class Agent:
             await self._describe()
             return await self._runtime.list_containers()
 
-        return await self._persist("look at the machine", look)
+        return await self._engine.persist("look at the machine", look)
 
     async def _list(self, call_id: int) -> None:
-        containers = await self._persist("list containers", self._runtime.list_containers)
+        containers = await self._engine.persist("list containers", self._runtime.list_containers)
         self.feed(ContainersListed(call_id, tuple(containers)))
-
-    async def _persist(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Repeat a call that must succeed in the end, with back-off."""
-        failures = 0
-        while True:
-            try:
-                found = await call()
-            except RuntimeCallError as error:
-                failures += 1
-                self._is_engine_up = False
-                delay_s = doubled_s(ENGINE_FIRST_S, ENGINE_MAX_S, failures)
-                log.warning("engine_unavailable", what=what, why=error.message, retry_in_s=delay_s)
-                await self._clock.sleep(delay_s)
-            else:
-                self._is_engine_up = True
-                return found
 
     async def _watch_runtime(self) -> None:
         async for event in self._runtime.events():
             if isinstance(event, EventGap):
                 log.info("runtime_events_begin", why=event.reason)
-                self._is_engine_up = True
+                self._engine.note(True)
                 self.feed(EventsMissed(event.reason))
+            elif isinstance(event, EngineAway):
+                self._engine.note(False, event.reason)
             elif event.action != "create":  # That one is always our own doing.
                 self._feed_soon(ContainerStirred(event.task_id))
 
@@ -374,14 +367,13 @@ class Agent:
 
     async def _keep_describing(self) -> None:
         while True:
-            await self._clock.sleep(DESCRIBE_PERIOD_S)
+            await self._clock.sleep(DESCRIBE_PERIOD_S if self._engine.is_up else ENGINE_FIRST_S)
             try:
                 is_changed = await self._describe()
             except RuntimeCallError as error:
-                self._is_engine_up = False
-                log.warning("engine_unavailable", what="describe", why=error.message)
+                self._engine.note(False, error.message)
                 continue
-            self._is_engine_up = True
+            self._engine.note(True)
             if is_changed:
                 log.info("node_facts_changed")
                 description = to_proto(self._description)

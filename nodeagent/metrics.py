@@ -41,6 +41,11 @@ class AgentMetrics:
             "Epoch of the newest leader that this agent has obeyed.",
             registry=registry,
         )
+        self.engine_up = Gauge(
+            "berth_agent_engine_up",
+            "1 while the Docker Engine answers, else 0.",
+            registry=registry,
+        )
         self.refused = Counter(
             "berth_agent_refused_messages_total",
             "Messages of schedulers that this agent did not obey, by reason.",
@@ -147,6 +152,10 @@ class AgentMetrics:
     def session_closed(self) -> None:
         """The session ended."""
         self.connected.set(0)
+
+    def engine_seen(self, is_up: bool) -> None:
+        """The Docker Engine answers, or does not any more."""
+        self.engine_up.set(is_up)
 
     def message_refused(self, reason: str) -> None:
         """A scheduler's message was not obeyed."""

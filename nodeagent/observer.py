@@ -14,6 +14,10 @@ class AgentObserver(Protocol):
         """The session ended."""
         ...
 
+    def engine_seen(self, is_up: bool) -> None:
+        """The Docker Engine answers, or does not any more."""
+        ...
+
     def message_refused(self, reason: str) -> None:
         """A scheduler's message was not obeyed; `reason` is a DropSession's."""
         ...
@@ -42,6 +46,9 @@ class NoAgentObserver:
         """Ignore it."""
 
     def session_closed(self) -> None:
+        """Ignore it."""
+
+    def engine_seen(self, is_up: bool) -> None:
         """Ignore it."""
 
     def message_refused(self, reason: str) -> None:

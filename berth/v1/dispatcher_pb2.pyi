@@ -62,10 +62,12 @@ class Departing(_message.Message):
     def __init__(self) -> None: ...
 
 class Goodbye(_message.Message):
-    __slots__ = ("reason",)
+    __slots__ = ("reason", "engine_away")
     REASON_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_AWAY_FIELD_NUMBER: _ClassVar[int]
     reason: str
-    def __init__(self, reason: _Optional[str] = ...) -> None: ...
+    engine_away: bool
+    def __init__(self, reason: _Optional[str] = ..., engine_away: _Optional[bool] = ...) -> None: ...
 
 class SchedulerMessage(_message.Message):
     __slots__ = ("node_id", "epoch", "revision", "welcome", "assignments", "refused", "log_request", "settings", "files", "departure_noted")

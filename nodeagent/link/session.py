@@ -38,6 +38,7 @@ _HOPS_MAX = 3  # Refusals followed at once; then two schedulers that point at ea
 _FAILURE_MEMORY_S = 3.0
 _HEARTBEAT_JITTER = 0.1
 _HEARTBEAT_PERIOD_S_MIN = 0.2
+_WITHDRAWAL = pb.Goodbye(reason="the Docker Engine does not answer", engine_away=True)
 
 
 class SessionOwner(Protocol):
@@ -110,6 +111,8 @@ class Session:
         self._stream: SchedulerStream | None = None
         self._is_welcomed = False
         self._is_leaving = False
+        self._may_hold = asyncio.Event()
+        self._may_hold.set()
         self._failed: dict[str, Instant] = {}
         self.address = ""
         """The scheduler that welcomed us last."""
@@ -129,6 +132,7 @@ class Session:
         """Hold sessions until `leave`; for ever otherwise."""
         failures = hops = 0
         while not self._is_leaving:
+            await self._may_hold.wait()
             address = self.book.take()
             refusal = await self._attend(address)
             if self.address == address and refusal is None:
@@ -148,13 +152,25 @@ class Session:
     async def leave(self, reason: str) -> None:
         """Send what waits, say goodbye and end the session; quick whatever the network does."""
         self._is_leaving = True
+        await self._say_goodbye(pb.Goodbye(reason=reason))
+
+    async def withdraw(self) -> None:
+        """End the session as `leave` does, because the Engine is away; hold none until `resume`."""
+        self._may_hold.clear()
+        await self._say_goodbye(_WITHDRAWAL)
+
+    def resume(self) -> None:
+        """Hold sessions again; harmless when it does."""
+        self._may_hold.set()
+
+    async def _say_goodbye(self, goodbye: pb.Goodbye) -> None:
         stream = self._stream
         if stream is None or not self._is_welcomed:
             return
         with contextlib.suppress(UnavailableError, TimeoutError):
             async with asyncio.timeout(GOODBYE_TIMEOUT_S):
                 await self._send_statuses(stream)
-                await self._send(stream, pb.AgentMessage(goodbye=pb.Goodbye(reason=reason)))
+                await self._send(stream, pb.AgentMessage(goodbye=goodbye))
                 await stream.aclose()
 
     async def tell(self, message: pb.AgentMessage) -> None:
@@ -229,6 +245,9 @@ class Session:
         self.address = address
         self.book.learn(event.said.schedulers)
         log.info("session_opened", address=address, epoch=event.epoch)
+        if not self._may_hold.is_set():  # It withdrew while this session was on its way.
+            await self._say_goodbye(_WITHDRAWAL)
+            return None
         await self._exchange(stream, messages, address)
         return None
 

@@ -34,6 +34,7 @@ from nodeagent.runtime.port import (
     ContainerLogLine,
     CreatedContainer,
     DiskUse,
+    EngineAway,
     EventGap,
     LogOptions,
     PulledImage,
@@ -236,7 +237,7 @@ class DockerEngine:
         if document is not None:
             await self._networks.release(document["Config"].get("Labels") or {})
 
-    async def events(self) -> AsyncGenerator[ContainerChanged | EventGap, None]:
+    async def events(self) -> AsyncGenerator[ContainerChanged | EventGap | EngineAway, None]:
         """Yield what happens to this node's containers, for ever; reconnects by itself."""
         events = container_events(self._pool, self._node_id, self._clock)
         async with contextlib.aclosing(events):

@@ -20,7 +20,7 @@ from berth.model.ids import NodeId, TaskId
 from nodeagent.runtime.docker_errors import TRANSPORT_ERRORS, explanation
 from nodeagent.runtime.engine_pool import EnginePool
 from nodeagent.runtime.json_lines import JsonLines
-from nodeagent.runtime.port import ContainerChanged, EventGap, RuntimeCallError
+from nodeagent.runtime.port import ContainerChanged, EngineAway, EventGap, RuntimeCallError
 from nodeagent.runtime.translate import LABEL_NODE, LABEL_TASK
 
 RECONNECT_DELAY_S = 0.1
@@ -42,12 +42,12 @@ _ACTIONS = (
 
 async def container_events(
     pool: EnginePool, node_id: NodeId, clock: Clock
-) -> AsyncGenerator[ContainerChanged | EventGap, None]:
+) -> AsyncGenerator[ContainerChanged | EventGap | EngineAway, None]:
     """Yield changes until the caller stops, or `pool` is closed."""
     since = f"{clock.timestamp():.9f}"
     reason = "connected to the Docker Engine"
     delay_s = RECONNECT_DELAY_S
-    while not pool.is_closed:
+    while True:
         documents = JsonLines()
         try:
             async with (
@@ -66,6 +66,9 @@ async def container_events(
             reason = error.message
         except (*TRANSPORT_ERRORS, ValueError) as error:
             reason = f"the Docker Engine's event stream broke: {explanation(error)}"
+        if pool.is_closed:
+            return
+        yield EngineAway(reason)
         await clock.sleep(delay_s)
         delay_s = min(delay_s * 2, RECONNECT_DELAY_S_MAX)
 

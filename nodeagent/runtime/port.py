@@ -147,6 +147,13 @@ class EventGap:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineAway:
+    """The Engine does not answer; an EventGap follows once it does."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class LogOptions:
     """Which lines of a container's output."""
 
@@ -234,7 +241,7 @@ class ContainerRuntime(Protocol):
         """Remove it with its anonymous volumes; harmless when it is gone."""
         ...
 
-    def events(self) -> AsyncIterator[ContainerChanged | EventGap]:
+    def events(self) -> AsyncIterator[ContainerChanged | EventGap | EngineAway]:
         """Yield what happens to this node's containers, for ever; reconnects by itself."""
         ...
 

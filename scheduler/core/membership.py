@@ -19,6 +19,7 @@ from scheduler.core.state import LeaderState
 
 DEPARTING = "its machine is being shut down"
 DEPARTED = "its machine was shut down"
+ENGINE_AWAY = "its Docker Engine does not answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,13 @@ def report(
 
 
 def leave(
-    state: LeaderState, node: NodeId, session: SessionId, now: Now, *, is_planned: bool
+    state: LeaderState,
+    node: NodeId,
+    session: SessionId,
+    now: Now,
+    *,
+    is_planned: bool,
+    is_engine_away: bool = False,
 ) -> None:
     """Fold in the end of a session's stream; `is_planned` after the agent's goodbye.
 
@@ -148,6 +155,8 @@ def leave(
     gone = liveness.disconnected(known, session, now.instant, allowance_s, said_goodbye=is_planned)
     watch(state, node, gone)
     message = "the agent is restarting" if is_planned else "the agent's connection broke"
+    if is_engine_away:
+        message = ENGINE_AWAY
     if is_departing:
         message = DEPARTING
     changed = replace(state.nodes[node], state=NodeState.DISCONNECTED, message=message)
@@ -171,7 +180,7 @@ def expire(state: LeaderState, now: Now) -> list[NodeId]:
         node = replace(
             known,
             state=NodeState.DOWN,
-            message=DEPARTED if known.is_departing else f"not heard for {silent_s:.1f} s",
+            message=_why_lost(known, silent_s),
             down_since=now.timestamp,
             # A machine that is restarted on purpose, however often, is none that flaps.
             lost_at=known.lost_at if known.is_departing else lost_at,
@@ -180,6 +189,13 @@ def expire(state: LeaderState, now: Now) -> list[NodeId]:
         lost.append(node_id)
     state.expiry_at = min((known.deadline for known in state.liveness.values()), default=NEVER)
     return lost
+
+
+def _why_lost(node: Node, silent_s: float) -> str:
+    if node.is_departing:
+        return DEPARTED
+    silence = f"not heard for {silent_s:.1f} s"
+    return f"{node.message}; {silence}" if node.message == ENGINE_AWAY else silence
 
 
 def watch(state: LeaderState, node: NodeId, known: liveness.NodeLiveness) -> None:

@@ -64,6 +64,7 @@ class AgentSession:
     boot_id: str
     outbox: Outbox
     is_leaving: bool = False
+    is_engine_away: bool = False
 
 
 class AgentDesk:
@@ -244,6 +245,7 @@ class AgentDesk:
                 self._wake()
             case "goodbye":
                 session.is_leaving = True
+                session.is_engine_away = message.goodbye.engine_away
                 log.info("agent_says_goodbye", node_id=session.node, why=message.goodbye.reason)
             case other:
                 log.warning("agent_message_ignored", node_id=session.node, kind=other)
@@ -269,7 +271,12 @@ class AgentDesk:
         if self._closed is None:
             log.info("agent_disconnected", node_id=session.node, planned=session.is_leaving)
             membership.leave(
-                self._state, session.node, session.id, self._now(), is_planned=session.is_leaving
+                self._state,
+                session.node,
+                session.id,
+                self._now(),
+                is_planned=session.is_leaving,
+                is_engine_away=session.is_engine_away,
             )
             self._wake()
 

@@ -17,6 +17,7 @@ from nodeagent.runtime.observer import CallOutcome
 from nodeagent.runtime.port import (
     ContainerChanged,
     ContainerState,
+    EngineAway,
     EventGap,
     LogOptions,
     RuntimeCallError,
@@ -51,12 +52,13 @@ def test_an_engine_restart_is_a_gap_after_which_events_go_on(healed, image):
     async def scenario(it):
         task = it.task("sleep", "600")
         await it.start(task)
-        gaps, changes = [], []
+        gaps, aways, changes = [], [], []
 
         async def watch():
             async with aclosing(it.runtime.events()) as events:
                 async for event in events:
-                    (gaps if isinstance(event, EventGap) else changes).append(event)
+                    kept = {EventGap: gaps, EngineAway: aways, ContainerChanged: changes}
+                    kept[type(event)].append(event)
 
         async with asyncio.TaskGroup() as group:
             watcher = group.create_task(watch())
@@ -69,6 +71,7 @@ def test_an_engine_restart_is_a_gap_after_which_events_go_on(healed, image):
             await asyncio.to_thread(healed.start_engine)
             while len(gaps) < 2:
                 await asyncio.sleep(0.05)
+            assert aways, "that it was away is told before"
             # The gap came after the subscription: what happens now is told.
             after = it.task("true", slot=2)
             await it.start(after)

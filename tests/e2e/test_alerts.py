@@ -214,6 +214,29 @@ def swap_image(cluster: TestCluster, service: str, image: str) -> None:
         client.api.start(made["Id"])
 
 
+def test_an_engine_that_stays_away_is_told(
+    cluster: TestCluster, images: ImageFactory, prometheus: Prometheus
+) -> None:
+    create(cluster, "web", images.sleeper("1.0"), replicas=3)
+    cluster.wait_running("web", 3)
+    agent = cluster.agents[1]
+    agent.host.stop_engine()
+    expect(cluster, prometheus, "BerthEngineDown", instance=agent.http_address)
+    assert "the Docker Engine does not answer" in agent.readiness()[1]
+    gone = cluster.wait_node(agent.name, "disconnected", 20.0)
+    assert gone.node.message == "its Docker Engine does not answer"
+    gone = cluster.wait_node(agent.name, "down", 45.0)
+    assert gone.node.message.startswith("its Docker Engine does not answer; not heard for")
+    running = cluster.wait_running("web", 3)
+    assert agent.name not in {task.node_name for task in running}
+    cut_off = {a["labels"].get("instance") for a in prometheus.alerts()
+               if a["labels"]["alertname"] == "BerthAgentCutOff"}  # fmt: skip
+    assert agent.http_address not in cut_off
+    agent.host.start_engine(live_restore=False)
+    cluster.wait_node(agent.name, "ready")
+    cluster.wait_until("it is well", lambda: "BerthEngineDown" not in firing(prometheus))
+
+
 def test_settings_that_a_reload_refused_are_told(
     cluster: TestCluster, prometheus: Prometheus
 ) -> None:

@@ -1,4 +1,7 @@
-"""etcd that is lost as a whole comes back from a snapshot, under agents that run on."""
+"""etcd that is lost as a whole comes back from a snapshot, under agents that run on.
+
+With Debian 12's etcd 3.4; with 3.5, tests/systemd/test_guide.py does it.
+"""
 
 import json
 import shutil
@@ -32,7 +35,7 @@ def revision(member: EtcdMember) -> int:
 
 
 def restore(cluster: TestCluster, snapshot: Path) -> None:
-    """Give each member an empty folder and the snapshot, as docs/operations.md tells."""
+    """Give each member an empty folder and the snapshot."""
     members = ",".join(f"{each.name}={each.place.peer_url}" for each in cluster.etcds)
     for member in cluster.etcds:
         lost = member.place.data_dir
@@ -48,7 +51,7 @@ def restore(cluster: TestCluster, snapshot: Path) -> None:
 
 
 def raise_revision(member: EtcdMember, beyond: int) -> None:
-    """Write until etcd's revision is beyond `beyond`: what --bump-revision does from 3.6 on."""
+    """Write until etcd's revision is beyond `beyond`: what --bump-revision does from 3.5.10 on."""
     while (present := revision(member)) <= beyond:
         for _ in range(beyond + 1 - present):
             etcdctl(f"--endpoints={member.url}", "put", "/bump", "")

@@ -23,6 +23,7 @@ from nodeagent.runtime.port import (
     ContainerState,
     CreatedContainer,
     DiskUse,
+    EngineAway,
     EventGap,
     LogOptions,
     PulledImage,
@@ -173,7 +174,7 @@ class FakeRuntime:
         if container := self._host.containers.get(container_id):
             self._host.remove(container)
 
-    async def events(self) -> AsyncGenerator[ContainerChanged | EventGap, None]:
+    async def events(self) -> AsyncGenerator[ContainerChanged | EventGap | EngineAway, None]:
         """Yield what happens, for ever; reconnects as the real one does."""
         reason = "connected to the Docker Engine"
         delay_s = RECONNECT_DELAY_S
@@ -188,6 +189,7 @@ class FakeRuntime:
                 finally:
                     self._host.unsubscribe(queue)
                 reason = "the Docker Engine ended its event stream"
+            yield EngineAway(reason)
             await self._clock.sleep(delay_s)
             delay_s = min(delay_s * 2, RECONNECT_DELAY_S_MAX)
 

@@ -22,6 +22,10 @@ def test_numbers_are_kept():
     metrics.watch_tasks(lambda: {**dict.fromkeys(TaskState, 0), TaskState.RUNNING: 4})
     value = registry.get_sample_value
     assert value("berth_agent_connected") == 1
+    metrics.engine_seen(True)
+    assert value("berth_agent_engine_up") == 1
+    metrics.engine_seen(False)
+    assert value("berth_agent_engine_up") == 0
     assert value("berth_agent_epoch") == 7
     assert value("berth_agent_refused_messages_total", {"reason": "stale_epoch"}) == 1
     assert value("berth_agent_restarts_total") == 1

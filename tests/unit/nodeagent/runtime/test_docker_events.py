@@ -8,7 +8,7 @@ import pytest
 
 from berth.model.ids import NodeId
 from nodeagent.runtime.docker_events import container_events
-from nodeagent.runtime.port import EventGap
+from nodeagent.runtime.port import EngineAway, EventGap
 from tests.fakes.virtual_time import VirtualClock, run_virtually
 
 
@@ -54,6 +54,23 @@ def pauses(engine: FlakyEngine) -> list[float]:
 def test_an_engine_that_is_away_is_tried_again_at_growing_pauses_up_to_five_seconds():
     engine = run_virtually(followed(up_after_s=20.0, gaps=1))
     assert pauses(engine) == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0])
+
+
+async def told(up_after_s: float, count: int) -> list[type]:
+    """Return the kinds of the first events."""
+    clock, kinds = VirtualClock(), []
+    engine = FlakyEngine(clock, up_after_s)
+    async with contextlib.aclosing(container_events(engine, NodeId("n1"), clock)) as events:
+        async for event in events:
+            kinds.append(type(event))
+            if len(kinds) == count:
+                break
+    return kinds
+
+
+def test_that_the_engine_is_away_is_told_until_it_is_back():
+    kinds = run_virtually(told(up_after_s=0.2, count=4))
+    assert kinds == [EngineAway, EngineAway, EventGap, EngineAway]
 
 
 def test_a_stream_that_ends_is_opened_again_soon_from_where_it_ended():

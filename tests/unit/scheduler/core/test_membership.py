@@ -175,6 +175,17 @@ def test_the_end_of_a_stream(
     assert unsaved_nodes(world.state) == [], "only DOWN must outlive a leader"
 
 
+def test_a_node_that_withdrew_says_why_also_when_it_is_lost() -> None:
+    world = World(nodes=1)
+    membership.leave(
+        world.state, N1, session_of(world), world.now, is_planned=True, is_engine_away=True
+    )
+    assert world.state.nodes[N1].message == "its Docker Engine does not answer"
+    world.instant += ClusterSettings().agent_restart_grace_s
+    assert membership.expire(world.state, world.now) == [N1]
+    assert world.state.nodes[N1].message.startswith("its Docker Engine does not answer; not heard")
+
+
 def test_a_disconnected_node_keeps_its_tasks_and_gets_none(world: World) -> None:
     leave(world)
     world.nodes["n1"].session = None
