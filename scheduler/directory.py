@@ -13,7 +13,7 @@ from scheduler.leader import Leader
 
 
 class Directory:
-    """Implements `scheduler.control.forward.LeaderDirectory`."""
+    """Implements `scheduler.control.leader_directory.LeaderDirectory`."""
 
     def __init__(self, own_name: str, own_address: str) -> None:
         self.own_name = own_name

@@ -34,7 +34,7 @@ from berth.observability import (
 from berth.process import Supervisor, watch_loop_lag
 from berth.reload import Reloader, ReloadMetrics
 from berth.systemd import Notifier
-from berth.v1 import dispatcher_pb2_grpc, streams_pb2_grpc
+from berth.v1 import dispatcher_pb2_grpc, line_pb2_grpc, streams_pb2_grpc
 from berth.wire.channel import bind, make_server, open_channel
 from berth.wire.live_tls import LiveTls
 from berth.wire.status import BerthErrorInterceptor
@@ -47,6 +47,7 @@ from scheduler.config import SchedulerSettings
 from scheduler.control.credentials import credentials_for_agents
 from scheduler.control.forward import Forwarder
 from scheduler.control.in_process import OwnCalls
+from scheduler.control.line_answers import LineService
 from scheduler.control.payloads import payload_for_agents
 from scheduler.control.relay import LogRelay, StreamsService
 from scheduler.control.router import ControlRouter
@@ -134,13 +135,13 @@ class SchedulerProcess:
         readiness = _Readiness(directory, election, replica)
         metrics.watch(directory, readiness.store_health)
         resolver = ImageResolver(registry_settings(settings), self._clock)
-        forwarder, own_calls = self._add_services(grpc_server, directory, resolver, readiness)
+        own = self._add_services(supervisor, grpc_server, directory, resolver, readiness)
         await grpc_server.start()
         routes = observability_routes(self._registry, Health, readiness)
         notifier = Notifier.from_env(os.environ, os.getpid())
-        gateway = self._open_gateway(own_calls)
+        gateway = self._open_gateway(own)
         self._serve_docker(supervisor, gateway, routes, listener)
-        renew = (forwarder.renew_channels, gateway.client.renew_channels)
+        renew = (own.forwarder.renew_channels, gateway.client.renew_channels)
         reloader = self._reloader(metrics, notifier, LiveParts(self._tls, client, resolver, *renew))
         supervisor.reload_with(reloader.reload)
         supervisor.start("loop-lag", watch_loop_lag(self._clock, metrics.loop_lag.observe))
@@ -163,17 +164,18 @@ class SchedulerProcess:
         await asyncio.wait({leading})
         await grpc_server.stop(_SERVER_DRAIN_S)
         await gateway.client.close()
-        await forwarder.aclose()
+        await own.forwarder.aclose()
         resolver.close()
         await client.aclose()
 
     def _add_services(
         self,
+        supervisor: Supervisor,
         server: grpc.aio.Server,
         directory: Directory,
         resolver: ImageResolver,
         readiness: "_Readiness",
-    ) -> tuple[Forwarder, OwnCalls]:
+    ) -> OwnCalls:
         requires_tls = self._tls is not None
         dispatcher = DispatcherService(directory, self._clock, requires_tls=requires_tls)
         dispatcher_pb2_grpc.add_DispatcherServicer_to_server(dispatcher, server)
@@ -195,9 +197,12 @@ class SchedulerProcess:
             self._clock,
             store_health=readiness.store_health,
         )
+        supervisor.start("line", forwarder.line.run())
+        line = LineService(forwarder, answers, requires_tls=requires_tls)
+        line_pb2_grpc.add_LineServicer_to_server(line, server)
         router = ControlRouter(forwarder, answers, requires_tls=requires_tls)
         server.add_generic_rpc_handlers((router,))
-        return forwarder, OwnCalls(forwarder, answers)
+        return OwnCalls(forwarder, answers)
 
     def _open_gateway(self, calls: OwnCalls) -> Gateway:
         settings = self._settings

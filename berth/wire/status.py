@@ -34,6 +34,7 @@ from berth.errors import (
     UnsupportedError,
 )
 from berth.model.ids import Epoch
+from berth.v1 import line_pb2
 
 ERROR_KEY: Final = "berth-error-bin"
 _MESSAGE_LENGTH_MAX: Final = 4000  # Half of the 8 KiB that any gRPC peer takes as metadata.
@@ -93,6 +94,19 @@ def from_status(
     hint = _HINTS.get(code)
     text = f"{hint}: {text}" if hint else text or code.name
     return _CLASS_BY_STATUS.get(code, InternalError)(text)
+
+
+def refusal_to_proto(error: BerthError) -> line_pb2.Refusal:
+    """Return `error` as a message, for answers that share a stream."""
+    code, text, metadata = to_status(error)
+    return line_pb2.Refusal(code=code.name, text=text, details=dict(metadata)[ERROR_KEY])
+
+
+def refusal_from_proto(refusal: line_pb2.Refusal) -> BerthError:
+    """Return the error that a message stands for."""
+    known = grpc.StatusCode.__members__
+    code = known.get(refusal.code, grpc.StatusCode.UNKNOWN)
+    return from_status(code, refusal.text, ((ERROR_KEY, refusal.details),))
 
 
 async def abort_with(context: Context, error: BerthError) -> NoReturn:

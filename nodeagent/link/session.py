@@ -14,6 +14,7 @@ from typing import Protocol
 
 import structlog
 
+from berth.cancellation import check_cancelled
 from berth.clock import Clock
 from berth.entropy import Entropy
 from berth.errors import BerthError, UnavailableError
@@ -268,6 +269,7 @@ class Session:
             log.info("session_closed", address=address)
         except* BerthError as errors:
             log.info("session_broke", address=address, why=str(errors.exceptions[0]))
+        check_cancelled()
 
     async def _is_dropped(self, event: SchedulerSpoke, address: str) -> bool:
         drop = await self._owner.hear(event)

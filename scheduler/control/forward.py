@@ -31,6 +31,8 @@ from berth.wire.status import ERROR_KEY, error_from_rpc
 from scheduler.control.call_context import CallContext
 from scheduler.control.call_kinds import FOLLOWED, READS
 from scheduler.control.durable import health_words
+from scheduler.control.leader_directory import LeaderDirectory
+from scheduler.control.line import AskAloneError, Line, LineLostError
 from scheduler.election.port import LeaderInfo
 from scheduler.leader import Leader
 from scheduler.store.port import StoreHealth, StoreState
@@ -54,41 +56,6 @@ _LOST_ANSWER: Final = frozenset(
     }
 )
 """Codes that gRPC itself gives a call whose request may have arrived."""
-
-
-class LeaderDirectory(Protocol):
-    """Who leads, as this process knows it; `scheduler.directory.Directory`."""
-
-    own_name: str
-    own_address: str
-
-    @property
-    def local(self) -> Leader | None:
-        """The leader of this process, while it leads."""
-        ...
-
-    @property
-    def current(self) -> LeaderInfo | None:
-        """The leader that the election names."""
-        ...
-
-    @property
-    def former(self) -> Leader | None:
-        """Our own leadership that has ended, while nobody else is known to lead."""
-        ...
-
-    @property
-    def candidates(self) -> tuple[LeaderInfo, ...]:
-        """All schedulers that stand for election."""
-        ...
-
-    async def wait_known(self, timeout_s: float) -> None:
-        """Wait until there is a leader to ask, here or elsewhere.
-
-        Raises:
-            NoLeaderError: there is none after `timeout_s`.
-        """
-        ...
 
 
 class LeaderChannels(Protocol):
@@ -125,6 +92,8 @@ class Forwarder:
         self._store_health = store_health
         self._leader_wait_s = leader_wait_s
         self._channels = Channels(open_channel, _CHANNELS_MAX)
+        self.line = Line()
+        """Carries reads to another leader while it is run."""
 
     async def aclose(self) -> None:
         """Close the connections to other schedulers."""
@@ -314,6 +283,14 @@ class ForwardedCall:
 
     async def _send(self, target: LeaderInfo) -> bytes:
         channel = await self._connected(target)
+        if self._is_read and self._forwarder.line.takes(channel):
+            method, timeout_s = self._method.rpartition("/")[2], self._context.time_remaining()
+            try:
+                return await self._forwarder.line.ask(channel, method, self._request(), timeout_s)
+            except LineLostError as error:
+                raise _NotSentError(error) from error
+            except AskAloneError:
+                pass  # So below.
         call = channel.unary_unary(
             self._method, request_serializer=as_is, response_deserializer=as_is
         )

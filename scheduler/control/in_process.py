@@ -32,7 +32,7 @@ class OwnCalls:
     timeout_s = CALL_TIMEOUT_S
 
     def __init__(self, forwarder: Forwarder, answers: ControlService) -> None:
-        self._forwarder = forwarder
+        self.forwarder = forwarder
         self._answers = answers
 
     async def close(self) -> None:
@@ -79,7 +79,7 @@ class OwnCalls:
 
     def _forwarded(self, method: str, request: Message) -> ForwardedCall:
         return ForwardedCall(
-            self._forwarder,
+            self.forwarder,
             f"/{_SERVICE.full_name}/{method}",
             request.SerializeToString,
             _OwnContext(None if method in _STREAMING else CALL_TIMEOUT_S),

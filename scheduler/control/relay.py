@@ -16,7 +16,7 @@ from berth.errors import InvalidRequestError, NotLeaderError, PermissionDeniedEr
 from berth.model.instant import after
 from berth.v1 import control_pb2, streams_pb2, streams_pb2_grpc
 from berth.wire.tls import Role, peer_identity
-from scheduler.control.forward import LeaderDirectory
+from scheduler.control.leader_directory import LeaderDirectory
 from scheduler.control.log_reading import SILENCE_S, Ask, Reading
 from scheduler.leader import Leader
 

@@ -41,7 +41,7 @@ from scheduler.control.event_reading import watch_events
 from scheduler.control.explanations import explain_subject
 from scheduler.control.files import FileAnswers
 from scheduler.control.flows import ControlFlows
-from scheduler.control.forward import LeaderDirectory
+from scheduler.control.leader_directory import LeaderDirectory
 from scheduler.control.lookup import find_subject
 from scheduler.control.network_flows import create_network, list_networks, remove_network
 from scheduler.control.pieces import durable_pieces

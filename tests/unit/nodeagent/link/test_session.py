@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import itertools
 
+import pytest
+
 from berth.entropy import SeededEntropy
 from berth.model.ids import TaskId
 from berth.model.instant import Instant
@@ -187,3 +189,26 @@ async def test_what_was_said_of_no_task_does_not_hurry_the_next_batch():
         session.note_statuses(["t1"], now, are_passing=True)
         await bench.clock.sleep(5)  # Which never ended while it looked and looked again.
         assert not len(session._reporter)
+
+
+@pytest.mark.parametrize("rounds", range(8))
+def test_a_session_that_breaks_while_it_is_cancelled_stays_cancelled(rounds):
+    """An agent that was told to stop just as its leader went away had run on without end."""
+
+    async def scenario() -> None:
+        clock, link, owner = VirtualClock(), FakeLink(), BusyOwner()
+        link.leader, owner.now = "s1:1", clock.instant()
+        book = AddressBook(("s1:1",), ())
+        owner.session = session = Session(
+            owner, node_id="n1", link=link, book=book, clock=clock, entropy=SeededEntropy(1)
+        )
+        running = asyncio.ensure_future(session.run())
+        await clock.sleep(1.0)
+        link.stream.break_off()
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        running.cancel()
+        await clock.sleep(30.0)
+        assert running.cancelled()
+
+    run_virtually(scenario())

@@ -13,12 +13,19 @@ from berth.model.ids import ClusterId, Epoch
 from berth.model.registry_auth import RegistryAuth
 from berth.model.service import Platform, ServiceSpec
 from berth.model.task import TaskState, TaskStatus
-from berth.v1 import control_pb2, dispatcher_pb2, dispatcher_pb2_grpc, streams_pb2_grpc
+from berth.v1 import (
+    control_pb2,
+    dispatcher_pb2,
+    dispatcher_pb2_grpc,
+    line_pb2_grpc,
+    streams_pb2_grpc,
+)
 from berth.wire.channel import bind, make_server, open_channel
 from berth.wire.convert import to_proto
 from berth.wire.status import BerthErrorInterceptor
 from berth.wire.tls import TlsSettings
 from scheduler.control.forward import Forwarder
+from scheduler.control.line_answers import LineService
 from scheduler.control.relay import LogRelay, StreamsService
 from scheduler.control.router import ControlRouter
 from scheduler.control.service import ControlService
@@ -227,6 +234,7 @@ async def serving(
     silence_s: float = 5.0,
     tls: TlsSettings | None = None,
     health: StoreHealth | None = None,
+    has_line: bool = True,
 ) -> AsyncIterator[Scheduler]:
     """Serve the control API, agents' sessions and their log streams on a free port."""
     clock = SystemClock()
@@ -250,6 +258,10 @@ async def serving(
     )
     is_closed = tls is not None
     server.add_generic_rpc_handlers((ControlRouter(forwarder, service, requires_tls=is_closed),))
+    if has_line:  # Schedulers of older versions have none.
+        line_pb2_grpc.add_LineServicer_to_server(
+            LineService(forwarder, service, requires_tls=is_closed), server
+        )
     streams_pb2_grpc.add_StreamsServicer_to_server(
         StreamsService(relay, requires_tls=is_closed), server
     )
@@ -257,9 +269,12 @@ async def serving(
         DispatcherService(directory, clock, requires_tls=is_closed), server
     )
     await server.start()
+    asking = asyncio.ensure_future(forwarder.line.run())
     async with open_channel(address, tls) as channel:
         try:
             yield Scheduler(directory, server, channel, forwarder, relay, registry, service, health)
         finally:
+            asking.cancel()
+            await asyncio.wait([asking])
             await server.stop(0)
             await forwarder.aclose()
