@@ -69,6 +69,7 @@ class SchedulerCalls:
         self._addresses = tuple(addresses)
         self._clock = clock
         self._repeats_refusals = repeats_refusals
+        self._tls = tls
         self._channels = Channels(partial(open_channel, tls=tls), len(self._addresses))
         self._preferred = 0
 
@@ -147,10 +148,10 @@ class SchedulerCalls:
             if is_connected:
                 self._preferred = index
                 return address
-        raise UnavailableError(
-            f"no scheduler answers at {', '.join(self._addresses)}; "
-            "check the address (--scheduler, BERTH_SCHEDULER), TLS and that one runs"
-        )
+        cause = "check the address (--scheduler, BERTH_SCHEDULER), TLS and that one runs"
+        if self._tls is not None:
+            cause = self._tls.told_end(self._clock.timestamp()) or cause
+        raise UnavailableError(f"no scheduler answers at {', '.join(self._addresses)}; {cause}")
 
     def _unreachable(self, method: str, is_read: bool) -> UnavailableError:
         doubt = "" if is_read else "; it may still take effect, look before you repeat it"

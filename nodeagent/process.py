@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry
 
-from berth.clock import SystemClock
+from berth.clock import Clock, SystemClock
 from berth.entropy import SystemEntropy
 from berth.logging import LogSettings
 from berth.model.task import TaskState
@@ -107,7 +107,7 @@ class AgentProcess:
             files=TaskFiles(settings.files_dir / node_id),
         )
         files = settings.tls.settings()
-        tls = None if files is None else LiveTls(files)
+        tls = LiveTls.of(files, self._clock)
         link = GrpcLink(tls)
         agent = Agent(
             AgentOptions(
@@ -130,6 +130,7 @@ class AgentProcess:
         self._metrics.certificates.show(files)
         self._metrics.watch_tasks(agent.task_counts)
         notifier = Notifier.from_env(os.environ, os.getpid())
+        problems = partial(_problems, agent, tls, self._clock)
         if tls is not None:
             tls.on_exchange(self._metrics.certificates.show)
             tls.on_exchange(lambda _: link.renew_channel())
@@ -138,9 +139,11 @@ class AgentProcess:
         # The unit sends it when the machine goes down (deploy/systemd/leave-cluster).
         supervisor.call_on(signal.SIGUSR1, partial(self._depart, supervisor, notifier, agent))
         supervisor.start("loop-lag", watch_loop_lag(self._clock, self._lag_of(agent)))
-        supervisor.start("http", self._observe(agent))
+        supervisor.start("http", self._observe(problems))
         supervisor.start("watchdog", notifier.feed_watchdog(self._clock, lambda: True))
-        supervisor.start("status", notifier.keep_status(self._clock, _synced(agent), _words(agent)))
+        supervisor.start(
+            "status", notifier.keep_status(self._clock, _synced(agent), _words(agent, problems))
+        )
         log.info("agent_started", schedulers=settings.scheduler, version=version)
         reason = await supervisor.wait_stop()
         notifier.stopping()
@@ -186,10 +189,10 @@ class AgentProcess:
     def _lag_of(self, agent: Agent) -> "_LagSink":
         return _LagSink(agent, self._metrics)
 
-    async def _observe(self, agent: Agent) -> None:
+    async def _observe(self, problems: Callable[[], dict[str, str]]) -> None:
         def ready() -> Readiness:
-            problems = agent.problems
-            return Readiness(not problems, "; ".join(problems.values()), problems)
+            found = problems()
+            return Readiness(not found, "; ".join(found.values()), found)
 
         await serve_observability(
             key="http_listen",
@@ -205,12 +208,20 @@ def _synced(agent: Agent) -> Callable[[], bool]:
     return lambda: agent.state.is_connected and agent.state.is_synced
 
 
-def _words(agent: Agent) -> Callable[[], str]:
+def _problems(agent: Agent, tls: LiveTls | None, clock: Clock) -> dict[str, str]:
+    """Return what is wrong now; an ended certificate first, since the rest follows from it."""
+    found = agent.problems
+    if "leader" in found and tls is not None and (end := tls.told_end(clock.timestamp())):
+        return {"certificate": end, **found}
+    return found
+
+
+def _words(agent: Agent, problems: Callable[[], dict[str, str]]) -> Callable[[], str]:
     """Return what tells in a line how the agent fares."""
 
     def words() -> str:
         running = agent.task_counts()[TaskState.RUNNING]
-        fares = "; ".join(agent.problems.values()) or "a leader is in charge"
+        fares = "; ".join(problems().values()) or "a leader is in charge"
         return f"{fares}; {running} tasks run"
 
     return words

@@ -95,7 +95,7 @@ class SchedulerProcess:
         self._registry = CollectorRegistry()
         self._sealer = _sealer(settings, self._entropy)
         files = settings.tls_settings()
-        self._tls = None if files is None else LiveTls(files)
+        self._tls = LiveTls.of(files, self._clock)
 
     async def serve(self, supervisor: Supervisor) -> None:
         """Start, wait for the stop, stop in order."""

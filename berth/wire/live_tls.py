@@ -10,10 +10,16 @@ is read from the disk between two exchanges; connections that exist go on.
 
 import ssl
 from collections.abc import Callable
+from typing import Self
 
 import grpc
+import structlog
 
+from berth.clock import Clock
+from berth.model.instant import Timestamp
 from berth.wire.tls import TlsContent, TlsSettings
+
+log = structlog.get_logger(__name__)
 
 
 class LiveTls:
@@ -32,6 +38,16 @@ class LiveTls:
         self._content = settings.read()
         self._http = settings.server_context()
         self._told: list[Callable[[TlsSettings], object]] = []
+
+    @classmethod
+    def of(cls, settings: TlsSettings | None, clock: Clock) -> Self | None:
+        """Return what a process starts with, None without TLS; log a certificate that has ended."""
+        if settings is None:
+            return None
+        it = cls(settings)
+        if why := it.told_end(clock.timestamp()):
+            log.warning("certificate_ended", why=why)
+        return it
 
     def server_credentials(self) -> grpc.ServerCredentials:
         """Return credentials that show each new peer the certificate in use by then.
@@ -59,6 +75,10 @@ class LiveTls:
         """Return credentials for one channel, which keeps them: open another after an exchange."""
         found = self._content
         return grpc.ssl_channel_credentials(found.ca, found.key, found.cert)
+
+    def told_end(self, now: Timestamp) -> str:
+        """Return that a certificate in use has ended, in words; "" while both hold."""
+        return self._content.told_end(now)
 
     def server_context(self) -> ssl.SSLContext:
         """Return what a server of HTTP shows its next client; ask anew for each."""

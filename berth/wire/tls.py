@@ -26,6 +26,7 @@ from cryptography.x509.oid import NameOID
 
 from berth.access import UserRole
 from berth.errors import ConfigError, Fault, UnauthenticatedError
+from berth.model.instant import Timestamp
 
 
 class Role(StrEnum):
@@ -62,6 +63,10 @@ class TlsSource(Protocol):
         """Return credentials for a client that shows its certificate."""
         ...
 
+    def told_end(self, now: Timestamp) -> str:
+        """Return that a certificate of ours has ended, in words; "" while both hold."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class TlsContent:
@@ -70,6 +75,17 @@ class TlsContent:
     ca: bytes
     cert: bytes
     key: bytes = field(repr=False)
+
+    def told_end(self, now: Timestamp) -> str:
+        """Return that ours, or the authority's, has ended, in words; "" while both hold.
+
+        The other side only ends the connection, so that its error says nothing of this.
+        """
+        for whose, pem in (("our", self.cert), ("the authority's", self.ca)):
+            end = _certificate(pem).not_valid_after_utc
+            if end.timestamp() <= now:
+                return f"{whose} certificate ended on {end:%Y-%m-%d %H:%M} UTC; issue it anew"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +144,10 @@ class TlsSettings:
         """Return credentials for a client that shows its certificate."""
         found = self.read()
         return grpc.ssl_channel_credentials(found.ca, found.key, found.cert)
+
+    def told_end(self, now: Timestamp) -> str:
+        """Return that a certificate in the files has ended, in words; "" while both hold."""
+        return self.read().told_end(now)
 
     def read(self) -> TlsContent:
         """Return what the files hold now.

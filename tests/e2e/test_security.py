@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from berth.access import UserRole
-from berth.certificates import copy_for_docker, create_authority, issue
+from berth.certificates import copy_for_docker, create_authority, issue, load_authority
 from berth.clock import SystemClock
 from berth.entropy import SystemEntropy
+from berth.model.instant import Timestamp
 from berth.wire.tls import Role, TlsSettings
 from tests.cluster import DOCKER_CLIS, AgentProgram, DockerCli, TestCluster
 from tests.e2e.asking import rows
@@ -126,6 +127,35 @@ def test_a_user_needs_a_client_certificate_of_this_cluster(
         assert not answer.stdout, which
     assert "role client" in answer.stderr, "an agent's certificate is told what it lacks"
     assert cluster.berth("service", "ls").exit_code == 0
+
+
+class _YearAgo(SystemClock):
+    """A clock by which a certificate that is issued now ended yesterday."""
+
+    def timestamp(self) -> Timestamp:
+        return Timestamp(super().timestamp() - 366 * 86400)
+
+
+def test_whoever_cannot_connect_because_its_certificate_ended_says_so(
+    cluster: TestCluster, tmp_path: Path
+) -> None:
+    authority, ports = load_authority(cluster.folder / "tls"), (_YearAgo(), SystemEntropy())
+    address = cluster.agents[0].host.address
+    old, mine = (
+        issue(authority, role, "late", [address], tmp_path / role, clock=ports[0], entropy=ports[1])
+        for role in (Role.AGENT, Role.CLIENT)
+    )
+    agent = extra_agent(cluster, old, tmp_path)
+    agent.start()
+    try:
+        cluster.wait_until("it could not connect", lambda: _complaint(agent), timeout_s=40)
+        assert "our certificate ended on 20" in agent.readiness()[1]
+        assert '"certificate_ended"' in agent.log()
+    finally:
+        agent.stop()
+    answer = cluster.berth("service", "ls", env=tls_env(mine), check=False)
+    assert "; our certificate ended on 20" in answer.stderr
+    assert answer.exit_code == 1
 
 
 # -- The Docker API over TLS

@@ -1,7 +1,9 @@
 """Mutual TLS on real connections: who is let in, and who it is then."""
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -19,10 +21,12 @@ from berth.clock import SystemClock
 from berth.entropy import SystemEntropy
 from berth.errors import ConfigError, UnauthenticatedError, UnavailableError
 from berth.wire.channel import bind, make_server, open_channel
+from berth.wire.live_tls import LiveTls
 from berth.wire.status import BerthErrorInterceptor, error_from_rpc
 from berth.wire.tls import (
     PeerIdentity,
     Role,
+    TlsContent,
     TlsSettings,
     identity_of_der,
     peer_identity,
@@ -190,6 +194,19 @@ def test_an_agent_cannot_play_the_scheduler(authority, folder):
     client = issue(authority, Role.CLIENT, "cli", [], folder, **PORTS)
     with pytest.raises(UnavailableError):
         ask(agent, client)
+
+
+def test_a_certificate_that_ended_is_told_by_whoever_bears_it(authority, folder):
+    tls = issue(authority, Role.AGENT, "node-1", [], folder, **PORTS)
+    now = SystemClock().timestamp()
+    assert tls.told_end(now) == LiveTls(tls).told_end(now) == ""
+    told = LiveTls(tls).told_end(now + 366 * 86400)
+    assert re.fullmatch(
+        r"our certificate ended on \d{4}-\d\d-\d\d \d\d:\d\d UTC; issue it anew", told
+    )
+    later = TlsContent(tls.ca_file.read_bytes(), b"", b"")
+    both = replace(later, cert=later.ca, ca=tls.cert_file.read_bytes())
+    assert both.told_end(now + 366 * 86400).startswith("the authority's certificate ended on ")
 
 
 def test_all_paths_or_none():
