@@ -22,7 +22,7 @@ from berth.model.instant import Instant, Timestamp
 from berth.model.node import NodeDescription
 from berth.model.resources import NodeResources
 from berth.model.service import Platform
-from berth.process import freeze_loaded_memory
+from berth.process import growing_memory
 from scheduler.core import commands, membership
 from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.now import Now
@@ -132,8 +132,8 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="Append the figures to this file, as JSON.")
     args = parser.parse_args()
     rng = random.Random(args.nodes)
-    state = a_cluster(args.nodes, rng)
-    freeze_loaded_memory()
+    with growing_memory():
+        state = a_cluster(args.nodes, rng)
     limit_us = limit_us_per_task(args.nodes, args.services, args.replicas, random.Random(1))
     figures = fill(state, args.services, args.replicas, rng)
     figures["limit_us_per_task"] = limit_us

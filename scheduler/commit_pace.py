@@ -33,6 +33,15 @@ NODES_PER_SLICE = 63
 """How many nodes' documents and messages are made before others may run: a few milliseconds, and
 half of what fits into one transaction."""
 
+JOINING_PER_COMMIT = 32
+"""How many sessions that have begun get their complete assignment set by one commit: thousands
+begin at once when another scheduler has become leader, and its turns must go on meanwhile."""
+
+GATHER_S = 2.0
+"""How long tasks of a burst may gather at most; or as long as their messages take, if that is more.
+On a busy machine turns are slow; without this, each node would be told of a few tasks at a time,
+and the messages would make the machine busier still."""
+
 
 def is_commit_due(
     waited_s: float, *, undelivered: int, is_awaited: bool, tasks: int, nodes: int
@@ -48,4 +57,6 @@ def is_commit_due(
     """
     if waited_s < COMMIT_EVERY_S or undelivered >= COMMITS_AHEAD:
         return False
-    return is_awaited or tasks >= nodes * FAT_MESSAGE_TASKS or waited_s >= nodes * MESSAGE_COST_S
+    if is_awaited or tasks >= nodes * FAT_MESSAGE_TASKS:
+        return True
+    return waited_s >= max(nodes * MESSAGE_COST_S, GATHER_S)

@@ -23,7 +23,13 @@ from berth.entropy import Entropy
 from berth.errors import NotLeaderError, StaleEpochError
 from berth.model.ids import Epoch, NodeId, Revision, ServiceId, TaskId
 from berth.model.instant import NEVER, Instant
-from scheduler.commit_pace import COMMITS_AHEAD, NODES_PER_SLICE, READ_PATIENCE_S, is_commit_due
+from scheduler.commit_pace import (
+    COMMITS_AHEAD,
+    JOINING_PER_COMMIT,
+    NODES_PER_SLICE,
+    READ_PATIENCE_S,
+    is_commit_due,
+)
 from scheduler.commits_under_way import CommitsUnderWay
 from scheduler.core import membership
 from scheduler.core.now import Now
@@ -250,7 +256,9 @@ class Leader:
         if is_last:
             waiters, self._waiters = self._waiters + self._readers, []
             self._readers, self._read_at = [], NEVER
-            joining = self.desk.take_joining()
+            joining = self.desk.take_joining(JOINING_PER_COMMIT)
+            if self.desk.joining:
+                self._due.set()  # The others go with the next commit, after a turn.
             purged = state.take_purged()
         news = self.events.take() if is_last else []
         if not (unsaved or untold or forgotten or purged or waiters or joining or news):

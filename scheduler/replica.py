@@ -5,8 +5,8 @@ Duty: the order of these phases, and what of the process is alive in which. Not 
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, aclosing
 from typing import Protocol
 
 import structlog
@@ -15,7 +15,7 @@ from berth.clock import Clock
 from berth.entropy import Entropy
 from berth.errors import BerthError, StaleEpochError
 from berth.model.ids import ClusterId
-from berth.process import Supervisor, freeze_loaded_memory
+from berth.process import Supervisor, growing_memory
 from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.now import Now
 from scheduler.core.state import LeaderState
@@ -24,7 +24,7 @@ from scheduler.dispatch.files import FileOpener, cannot_open
 from scheduler.dispatch.packing import Unsealer
 from scheduler.election.port import Election, Leadership
 from scheduler.leader import Leader, LeaderObserver
-from scheduler.store.loading import load_state
+from scheduler.store.loading import build_state
 from scheduler.store.port import ClusterStore
 
 log = structlog.get_logger()
@@ -58,9 +58,9 @@ class Replica:
         observer: ReplicaObserver,
         unseal: Unsealer,
         open_file: FileOpener = cannot_open,
-        settle_memory: Callable[[], None] = freeze_loaded_memory,
+        growing_memory: Callable[[], AbstractContextManager[None]] = growing_memory,
     ) -> None:
-        self._settle_memory = settle_memory
+        self._growing_memory = growing_memory
         self._election = election
         self._open_store = open_store
         self._directory = directory
@@ -121,8 +121,8 @@ class Replica:
         now = Now(self._clock.instant(), self._clock.timestamp())
         cluster_id = ClusterId(self._entropy.new_id())
         fresh = ClusterRecord(cluster_id, created_at=now.timestamp)
-        state: LeaderState = load_state(snapshot.entries, fresh, now)
-        self._settle_memory()
+        with self._growing_memory():
+            state = await self._build(build_state(snapshot.entries, fresh, now))
         log.info(
             "leadership_began",
             epoch=leadership.epoch,
@@ -142,6 +142,16 @@ class Replica:
             schedulers=self._directory.addresses,
             open_file=self._open_file,
         )
+
+    async def _build(self, building: Generator[None, None, LeaderState]) -> LeaderState:
+        """Build the memory in steps, between which the lease's watch sees that the loop turns."""
+        while True:
+            try:
+                next(building)
+            except StopIteration as done:
+                state: LeaderState = done.value
+                return state
+            await self._clock.sleep(0)
 
     async def _run_leader(self, leader: Leader, leadership: Leadership) -> str:
         """Lead until the lease or a commit says that it is over; return how it ended."""

@@ -23,6 +23,7 @@ from scheduler.core import liveness, membership
 from scheduler.core.now import Now
 from scheduler.core.state import LeaderState
 from scheduler.dispatch.outbox import Outbox
+from scheduler.dispatch.turnstile import Turnstile
 
 log = structlog.get_logger()
 
@@ -83,6 +84,7 @@ class AgentDesk:
         supersede: Callable[[StaleEpochError], None],
     ) -> None:
         self.sessions: dict[NodeId, AgentSession] = {}
+        self.turnstile = Turnstile()
         self._state = state
         self._epoch = epoch
         self._clock = clock
@@ -290,9 +292,9 @@ class AgentDesk:
         """The sessions that `take_joining` would hand over."""
         return self._joining
 
-    def take_joining(self) -> list[AgentSession]:
-        """Hand over the sessions that wait for their complete assignment set."""
-        joining, self._joining = self._joining, []
+    def take_joining(self, limit: int) -> list[AgentSession]:
+        """Hand over the first `limit` sessions that wait for their complete assignment set."""
+        joining, self._joining = self._joining[:limit], self._joining[limit:]
         return joining
 
     def close(self, cause: NotLeaderError) -> None:

@@ -12,14 +12,22 @@ import structlog
 
 from berth.clock import Clock
 from berth.errors import BerthError, NotLeaderError, StaleEpochError, UnavailableError
+from berth.model.instant import after
 from berth.v1 import dispatcher_pb2 as pb
 from scheduler.dispatch.desk import AgentDesk, AgentSession
 from scheduler.leader import Leader
 
 log = structlog.get_logger()
 
-COALESCE_S = 0.02
-"""How long a message waits for others of the same node: few, fat messages cost the leader least."""
+SPACING_S = 0.02
+"""How soon after a message the next one follows: few, fat messages cost the leader least. The first
+one after a silence leaves at once."""
+
+JOIN_UNITS = 5
+"""Of the turnstile, for a session's beginning."""
+
+REPORTS_PER_UNIT = 10
+"""How many states of tasks are folded in within one unit of the turnstile."""
 
 HELLO_TIMEOUT_S = 10.0
 _RETRY_AFTER_S = 0.5
@@ -87,6 +95,7 @@ async def serve_agent(
         return
     try:
         leader = source.require_local()
+        await leader.desk.turnstile.enter(JOIN_UNITS + len(hello.hello.tasks) // REPORTS_PER_UNIT)
         session = leader.desk.join(hello, certified_as=certified_as)
     except NotLeaderError as error:
         await stream.write(_refusal(error.message, error.leader_address, _RETRY_AFTER_S))
@@ -108,10 +117,12 @@ async def serve_agent(
 async def _converse(
     leader: Leader, session: AgentSession, clock: Clock, stream: AgentStream
 ) -> None:
+    turnstile = leader.desk.turnstile
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(_write_outbox(leader.desk, session, clock, stream))
             while (message := await stream.read()) is not None:
+                await turnstile.enter(1 + len(message.status.tasks) // REPORTS_PER_UNIT)
                 leader.desk.receive(session, message)
             raise _SessionOverError
     except* _SessionOverError:
@@ -123,15 +134,20 @@ async def _converse(
 async def _write_outbox(
     desk: AgentDesk, session: AgentSession, clock: Clock, stream: AgentStream
 ) -> None:
+    outbox = session.outbox
+    next_at = clock.instant()
     while True:
-        await session.outbox.wait_ready()
-        if not session.outbox.is_closed:
-            await clock.sleep(COALESCE_S)
-        for message in session.outbox.take():
+        await outbox.wait_ready()
+        early_s = next_at - clock.instant()
+        if early_s > 0 and not outbox.is_closed:
+            await clock.sleep(early_s)
+        await desk.turnstile.enter()
+        for message in outbox.take():
             await stream.write(message)
             desk.note_sent()
-        if session.outbox.is_closed:
+        if outbox.is_closed:
             raise _SessionOverError
+        next_at = after(clock.instant(), SPACING_S)
 
 
 def _refusal(reason: str, leader_address: str, retry_after_s: float) -> pb.SchedulerMessage:

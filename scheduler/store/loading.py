@@ -4,8 +4,9 @@ Nothing is decided here. What agents can re-tell (heartbeats, observed states) i
 last written until they do; nodes that are not down are UNKNOWN until they are heard.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from berth.model.ids import NodeId, ServiceId
 from berth.model.instant import NEVER
@@ -29,9 +30,29 @@ from scheduler.store.records import (
     decode_service,
 )
 
+TASKS_PER_STEP: Final = 1000
+"""Some ten milliseconds."""
+
+NODES_PER_STEP: Final = 100
+
 
 def load_state(entries: Mapping[str, bytes], cluster: ClusterRecord, now: Now) -> LeaderState:
-    """Return the memory that `entries` (relative key -> value) describe.
+    """Return the memory that `entries` (relative key -> value) describe, built at once."""
+    building = build_state(entries, cluster, now)
+    while True:
+        try:
+            next(building)
+        except StopIteration as done:
+            state: LeaderState = done.value
+            return state
+
+
+def build_state(
+    entries: Mapping[str, bytes], cluster: ClusterRecord, now: Now
+) -> Generator[None, None, LeaderState]:
+    """Build the memory that `entries` describe; yields about every `TASKS_PER_STEP` tasks.
+
+    A million tasks take longer than a lease, which ends when the event loop stands still.
 
     Args:
         entries: the whole store.
@@ -61,14 +82,23 @@ def load_state(entries: Mapping[str, bytes], cluster: ClusterRecord, now: Now) -
             state.names[record.spec.name] = record.id
         state.dirty[record.id] = None
     finished = _load_history(state, entries)
+    yield
+    loaded = 0
     for key, value in _under(entries, keys.PLACEMENTS):
         node = NodeId(key.removeprefix(keys.PLACEMENTS))
         for task in decode_placements(node, value, now):
             _load_task(state, task, finished)
+            loaded += 1
+        if loaded >= TASKS_PER_STEP:
+            loaded = 0
+            yield
     for service in state.services.values():
         _order_slots(service)
-    for node in state.nodes:
+        yield
+    for count, node in enumerate(state.nodes, 1):
         check_places(state, node)
+        if count % NODES_PER_STEP == 0:
+            yield
     told = [decode_events(value) for _, value in _under(entries, keys.EVENTS)]
     state.chronicle.load(told, now.timestamp)
     return state

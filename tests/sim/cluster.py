@@ -7,6 +7,7 @@ Not here: when (faults), what users do (workload), what must hold (checkers).
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -121,7 +122,7 @@ class SimScheduler:
             observer=_SchedulerWatch(self),
             unseal=lambda _sealed, _context: None,
             open_file=lambda file: FilePayload(file.kind, file.id, file.name, data=b"x"),
-            settle_memory=lambda: None,
+            growing_memory=nullcontext,
         )
         cluster.network.servers[self.address] = Server(self.process, self.directory, self.clock)
         self._running = self.process.spawn(replica.run(), self.name)
@@ -136,13 +137,16 @@ class SimScheduler:
         self.cluster.network.noticed_end(self.process)
 
     async def stop(self) -> None:
-        """End the process in order, as SIGTERM does."""
+        """End the process in order, as SIGTERM does; at once if the caller loses patience."""
         assert self._running is not None
+        process = self.process
         self.cluster.history.note(self.name, "process is asked to stop")
         self._running.cancel()
-        await asyncio.wait({self._running}, timeout=5.0)
-        if self.is_alive:
-            self.kill()
+        try:
+            await asyncio.wait({self._running}, timeout=5.0)
+        finally:
+            if self.process is process and self.is_alive:
+                self.kill()
 
     def _note_end(self, ended: "asyncio.Task[None]") -> None:
         if not ended.cancelled() and (error := ended.exception()) is not None:
@@ -287,24 +291,34 @@ class SimMachine:
         self.cluster.network.noticed_end(self.process)
 
     async def stop_agent(self) -> None:
-        """End the agent's process in order."""
+        """End the agent's process in order; at once if the caller loses patience."""
         assert self.process is not None
         assert self.agent is not None
         self.note("agent is asked to stop")
         process = self.process
         stopping = process.spawn(self.agent.stop("maintenance"), "stop")
-        await asyncio.wait({stopping}, timeout=3.0)
-        if process.is_alive:
-            self.kill_agent()
+        try:
+            await asyncio.wait({stopping}, timeout=3.0)
+        finally:
+            if self.process is process and process.is_alive:
+                self.kill_agent()
 
     async def shut_down(self, limit_s: float) -> None:
-        """Shut the machine down in order: its tasks may take `limit_s` to leave."""
+        """Shut the machine down in order: its tasks may take `limit_s` to leave.
+
+        Its power is cut if the caller loses patience.
+        """
         process, agent = self.process, self.agent
         assert process is not None
         assert agent is not None
         self.note("is shut down")
         leaving = process.spawn(depart(agent, self.clock, limit_s), "departure")
-        await asyncio.wait({leaving}, timeout=limit_s + 1.0)
+        try:
+            await asyncio.wait({leaving}, timeout=limit_s + 1.0)
+        except asyncio.CancelledError:
+            if self.process is process and self.host.is_powered:
+                self.power_off()
+            raise
         if self.process is process and process.is_running:  # Else something else broke it first.
             await self.stop_agent()
             self.power_off()

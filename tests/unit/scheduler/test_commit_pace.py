@@ -10,8 +10,10 @@ CASES = [
     pytest.param(0.1, 1, True, 50, 5000, False, id="not ahead of the store"),
     pytest.param(0.1, 0, False, 5000, 2000, False, id="with few tasks a message, they gather"),
     pytest.param(0.1, 0, False, 40_000, 2000, True, id="with twenty tasks a message, they leave"),
-    pytest.param(1.2, 0, False, 5000, 2000, True, id="no longer than the messages take"),
-    pytest.param(0.1, 0, False, 100, 100, True, id="few nodes are told at once"),
+    pytest.param(1.9, 0, False, 5000, 2000, False, id="they gather for a while"),
+    pytest.param(2.0, 0, False, 5000, 2000, True, id="but not for ever"),
+    pytest.param(5.9, 0, False, 5000, 10_000, False, id="for as long as many messages take"),
+    pytest.param(6.0, 0, False, 5000, 10_000, True, id="and no longer"),
     pytest.param(0.1, 0, False, 0, 0, True, id="nobody to be told"),
 ]
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 
 import pytest
 
@@ -67,7 +68,7 @@ class Life:
             entropy=SeededEntropy(name),
             observer=self.phases,
             unseal=lambda sealed, context: None,
-            settle_memory=lambda: None,
+            growing_memory=nullcontext,
         )
         self.running = asyncio.ensure_future(self.replica.run())
 
@@ -162,7 +163,7 @@ def test_a_scheduler_that_lost_the_lead_stands_again_after_a_short_pause() -> No
             entropy=SeededEntropy(1),
             observer=phases,
             unseal=lambda sealed, context: None,
-            settle_memory=lambda: None,
+            growing_memory=nullcontext,
         )
         running = asyncio.ensure_future(replica.run())
         await clock.sleep(3)

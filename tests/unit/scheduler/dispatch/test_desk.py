@@ -144,8 +144,8 @@ def test_a_session_begins_with_a_welcome_that_says_all(office: Office) -> None:
     assert (welcome.session_id, welcome.cluster_id, welcome.node_name) == (session.id, "c1", "n1")
     assert list(welcome.schedulers) == ["s1:7701", "s2:7701"]
     assert welcome.settings.heartbeat_period_s == 1.0
-    assert office.desk.take_joining() == [session]
-    assert office.desk.take_joining() == []
+    assert office.desk.take_joining(5) == [session]
+    assert office.desk.take_joining(5) == []
     assert (office.noted.sessions, office.woken) == (1, 1)
 
 

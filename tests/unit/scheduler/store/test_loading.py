@@ -14,7 +14,7 @@ from scheduler.core import commands, invariants
 from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.state import LeaderState
 from scheduler.store import keys
-from scheduler.store.loading import load_state
+from scheduler.store.loading import TASKS_PER_STEP, build_state, load_state
 from scheduler.store.recordpb import records_pb2 as pb
 from scheduler.store.records import SCHEMA
 from tests.builders import a_spec, restart
@@ -51,6 +51,19 @@ def mixed(before: dict[str, bytes], after: dict[str, bytes], *written: str) -> d
     is_written = tuple(written)
     kept = {key: value for key, value in before.items() if not key.startswith(is_written)}
     return kept | {key: value for key, value in after.items() if key.startswith(is_written)}
+
+
+def test_memory_is_built_in_steps_that_grow_with_the_tasks() -> None:
+    def steps(replicas: int) -> int:
+        world = World(nodes=50)
+        world.create(a_spec(replicas=replicas))
+        world.settle(rounds=400)
+        assert len(load(world).tasks) == replicas
+        return sum(1 for _ in build_state(world.entries, FRESH, world.now))
+
+    few = steps(TASKS_PER_STEP // 2)
+    many = steps(3 * TASKS_PER_STEP)
+    assert many - few in (2, 3)
 
 
 def test_an_empty_store_is_a_new_cluster() -> None:
