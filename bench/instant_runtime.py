@@ -152,7 +152,7 @@ class InstantRuntime:
 
 
 class InstantCalls:
-    """The agent's calls to an `InstantRuntime`: answered together, on the loop's next round."""
+    """The agent's calls to an `InstantRuntime`: the agent takes in what they end with at once."""
 
     def __init__(
         self, runtime: ContainerRuntime, clock: Clock, feed: Callable[[Event], None]
@@ -160,29 +160,20 @@ class InstantCalls:
         assert isinstance(runtime, InstantRuntime)
         self._runtime = runtime
         self._feed = feed
-        self._asked: list[CallEffect] = []
 
     def begin(self, group: asyncio.TaskGroup, effect: CallEffect) -> None:
-        if not self._asked:
-            asyncio.get_running_loop().call_soon(self._answer)
-        self._asked.append(effect)
+        if isinstance(effect, StartContainer) and self._runtime.start_s:
+            asyncio.get_running_loop().call_later(self._runtime.start_s, self._answer, effect)
+        else:
+            self._answer(effect)
 
     def cancel(self, call_id: int) -> None:
-        self._asked = [effect for effect in self._asked if effect.call_id != call_id]
+        """Nothing can be given up: all has been answered."""
 
     async def discard_files(self, state: AgentState) -> None:
         return None
 
-    def _answer(self) -> None:
-        asked, self._asked = self._asked, []
-        loop = asyncio.get_running_loop()
-        for effect in asked:
-            if isinstance(effect, StartContainer) and self._runtime.start_s:
-                loop.call_later(self._runtime.start_s, self._answer_one, effect)
-            else:
-                self._answer_one(effect)
-
-    def _answer_one(self, effect: CallEffect) -> None:
+    def _answer(self, effect: CallEffect) -> None:
         self._feed(self._event(effect))
 
     def _event(self, effect: CallEffect) -> Event:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from berth.errors import RetryRule
 from berth.model.cluster import ClusterSettings
 from berth.model.files import FileKey, FilePayload
+from berth.model.hot_value import hot_value
 from berth.model.ids import ServiceId, TaskId
 from berth.model.network import Network
 from berth.model.registry_auth import RegistryAuth
@@ -65,7 +66,7 @@ class TaskTemplate:
         return self.service_id, self.version
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class TaskAssignment:
     """A task as this node is told of it; mirrors the message of the same name."""
 
@@ -170,7 +171,7 @@ class LinkLost:
     silent_for_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class ImagePulled:
     """A pull ended well."""
 
@@ -188,7 +189,7 @@ class PullAdvanced:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class ContainerCreated:
     """A task's container exists; `is_new`: it was made just now and has never run."""
 
@@ -198,7 +199,7 @@ class ContainerCreated:
     is_new: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class CallEnded:
     """A start, stop or remove ended well."""
 
@@ -206,7 +207,7 @@ class CallEnded:
     call_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class ContainerSeen:
     """A task's container was looked at, perhaps right after its start; None: there is none."""
 
@@ -289,7 +290,7 @@ class CancelCall:
     call_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class CreateContainer:
     """Create the task's container."""
 
@@ -299,7 +300,7 @@ class CreateContainer:
     image: PulledImage
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class StartContainer:
     """Start it."""
 
@@ -342,7 +343,7 @@ class ListContainers:
     call_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class ReportTask:
     """Tell the leader the task's newest status."""
 

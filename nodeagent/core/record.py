@@ -9,6 +9,7 @@ are left out, since nothing may be removed on the journal's word alone.
 from dataclasses import dataclass, field, replace
 
 from berth.model.cluster import ClusterSettings
+from berth.model.hot_value import hot_value
 from berth.model.ids import NodeId, ServiceId
 from berth.model.instant import Instant, Timestamp
 from berth.model.task import TaskState
@@ -17,7 +18,7 @@ from nodeagent.core.state import AgentState, LaneLimits, LocalTask, Phase, StopR
 from nodeagent.runtime.port import PulledImage
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class TaskRecord:
     """One task as it is journalled; `observed_at` is wall clock."""
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from berth.errors import RetryRule, UpstreamError
 from berth.model.files import FilePayload
+from berth.model.hot_value import hot_value
 from berth.model.ids import NodeId, ServiceId, TaskId
 from berth.model.network import Network
 from berth.model.node import NodeDescription
@@ -29,7 +30,7 @@ class RegistryCredentials:
     server_address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class RuntimeTask:
     """Everything that a runtime must know to make one task's container."""
 
@@ -75,7 +76,7 @@ class Health(StrEnum):
     UNHEALTHY = "unhealthy"
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class SeenContainer:
     """One of this node's containers as the runtime sees it."""
 
@@ -112,7 +113,7 @@ class PulledImage:
         return "@" in self.reference
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class CreatedContainer:
     """A task's container; `is_new`: it was made just now, and nobody has started it."""
 
