@@ -185,6 +185,7 @@ def peer_identity(context: "grpc.aio.ServicerContext[object, object]") -> PeerId
     return _identity_of_pem(pem)
 
 
+@lru_cache(maxsize=256)  # A client shows the same one at every request.
 def identity_of_der(der: bytes) -> PeerIdentity:
     """Return who bears a certificate, in the form that `ssl` hands out.
 
