@@ -15,6 +15,8 @@ from berth.clock import Clock
 
 T = TypeVar("T")
 
+KEPT_BYTES_MAX: Final = 16 * 2**20
+"""Of one answer: some 15,000 nodes."""
 _AT_ONCE_MAX: Final = 100
 _SLICE_S: Final = 0.001
 """How long one slice of a long answer may hold the event loop."""
@@ -33,13 +35,33 @@ def rendered_list(
     clock: Clock,
     keep: Callable[[bytes], object] | None = None,
 ) -> Response:
-    """Return `items`, each as the JSON that `render` makes; a short list is given to `keep`."""
+    """Return `items`, each as the JSON that `render` makes; what is not too long goes to `keep`."""
     if len(items) <= _AT_ONCE_MAX:
         body = b"[" + b",".join(map(render, items)) + b"]"
         if keep is not None:
             keep(body)
         return rendered(body)
-    return StreamingResponse(_pieces(items, render, clock), media_type="application/json")
+    pieces = _pieces(items, render, clock)
+    if keep is not None:
+        pieces = _kept(pieces, keep)
+    return StreamingResponse(pieces, media_type="application/json")
+
+
+async def _kept(
+    pieces: AsyncIterator[bytes], keep: Callable[[bytes], object]
+) -> AsyncIterator[bytes]:
+    """Pass pieces on, and give all of them to `keep` when the last one has left."""
+    whole: list[bytes] = []
+    size = 0
+    async for piece in pieces:
+        size += len(piece)
+        if size <= KEPT_BYTES_MAX:
+            whole.append(piece)
+        else:
+            whole.clear()
+        yield piece
+    if size <= KEPT_BYTES_MAX:
+        keep(b"".join(whole))
 
 
 async def _pieces(

@@ -11,11 +11,10 @@ never more than `room` objects and BODIES_BYTES_MAX of whole answers are kept.
 from collections.abc import Callable
 from typing import Any, Final
 
-from gateway.answers import to_json
+from gateway.answers import KEPT_BYTES_MAX, to_json
 
 ROOM: Final = 8192
-BODIES_BYTES_MAX: Final = 16 * 2**20
-_BODY_BYTES_MAX: Final = BODIES_BYTES_MAX // 16
+BODIES_BYTES_MAX: Final = 2 * KEPT_BYTES_MAX
 
 
 class Renderings:
@@ -62,7 +61,7 @@ class Renderings:
     def keep_body(self, kind: str, query: str, values: object, body: bytes) -> None:
         """Keep the body of an answer, and let go of the oldest ones for it."""
         key = (kind, query, id(values))
-        if len(body) > _BODY_BYTES_MAX or key in self._bodies:
+        if len(body) > KEPT_BYTES_MAX or key in self._bodies:
             return
         # While the values are kept nothing else can have their identity.
         self._bodies[key] = values, body

@@ -30,6 +30,8 @@ Shown = tuple[Any, ...]
 
 SHOWN_MAX: Final = 2000
 """Longer lists are not asked for all the time; each is made anew."""
+NODES_SHOWN_MAX: Final = 50_000
+"""All of them are: a docker CLI that waits asks for the nodes of the cluster, however many."""
 ROOM: Final = 512
 
 
@@ -114,4 +116,4 @@ def shown_tasks(state: LeaderState, wanted: TaskFilter, viewer: TaskViewer) -> S
 
 def shown_nodes(nodes: Collection[Node]) -> Shown | None:
     """Return what views of `nodes` rest on."""
-    return None if len(nodes) > SHOWN_MAX else tuple(nodes)
+    return None if len(nodes) > NODES_SHOWN_MAX else tuple(nodes)

@@ -24,6 +24,7 @@ from berth.entropy import Entropy
 from berth.errors import InvalidRequestError
 from berth.model.ids import ServiceId
 from berth.model.image import ImageReference
+from berth.model.node import Node
 from berth.v1 import control_pb2 as pb
 from berth.v1 import streams_pb2
 from berth.wire.convert import write_proto
@@ -209,25 +210,30 @@ class ControlService(FileAnswers):
         self, leader: Leader, request: pb.ListNodesRequest
     ) -> pb.ListNodesResponse:
         """Return the named nodes, or all."""
-        state, now = leader.state, leader.now()
+        state = leader.state
         nodes = list(state.nodes.values())
         if request.names:
             named = (commands.find_node(state, name) for name in request.names)
             nodes = list({node.id: node for node in named}.values())
-        views = (
-            node_view(state, node, now, connected=node.id in leader.sessions, memory=self._memory)
-            for node in nodes_by_name(nodes)
-        )
         return await self._listed(
             leader,
             request,
             lambda views, edition: pb.ListNodesResponse(nodes=views, **edition),
             shown=lambda: shown_nodes(
                 [state.nodes[node.id] for node in nodes if node.id in state.nodes]
+                if request.names
+                else state.nodes.values()
             ),
-            views=views,
+            views=self._node_views(leader, nodes),
             services=None,
         )
+
+    def _node_views(self, leader: Leader, nodes: Collection[Node]) -> Iterator[pb.NodeView]:
+        """Yield views in the order of a list, which is not looked for before the first."""
+        state, now = leader.state, leader.now()
+        for node in nodes_by_name(nodes):
+            connected = node.id in leader.sessions
+            yield node_view(state, node, now, connected=connected, memory=self._memory)
 
     async def GetNode(  # noqa: N802
         self, leader: Leader, request: pb.GetNodeRequest

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from berth.model.instant import Instant
-from gateway.answers import in_slices, list_response
+from gateway import answers
+from gateway.answers import in_slices, list_response, rendered_list
 
 
 class SteppingClock:
@@ -69,3 +70,18 @@ def test_choosing_pauses_too():
     found = asyncio.run(in_slices(list(range(1000)), lambda n: n % 2 == 0, clock))
     assert found == list(range(0, 1000, 2))
     assert clock.pauses >= 1000 / 8 - 2
+
+
+@pytest.mark.parametrize(("count", "is_kept"), [(0, True), (3, True), (200, True), (201, False)])
+def test_what_is_not_too_long_is_kept_when_it_has_left(count, is_kept, monkeypatch):
+    monkeypatch.setattr(answers, "KEPT_BYTES_MAX", 402)
+    kept = []
+
+    async def run():
+        clock = SteppingClock(0.0011)
+        response = rendered_list([b"1"] * count, bytes, clock, kept.append)
+        return await pieces_of(response)
+
+    whole = b"".join(asyncio.run(run()))
+    assert json.loads(whole) == [1] * count
+    assert [json.loads(each) for each in kept] == [json.loads(whole)] * is_kept

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from gateway.answers import KEPT_BYTES_MAX
 from gateway.renderings import BODIES_BYTES_MAX, Renderings
 
 
@@ -53,13 +54,12 @@ def test_a_body_is_given_again_for_the_very_same_values():
 
 
 def test_bodies_have_bounds():
-    renderings = Renderings()
+    renderings, too_long = Renderings(), [0]
+    renderings.keep_body("nodes", "", too_long, b" " * (KEPT_BYTES_MAX + 1))
+    assert renderings.body("nodes", "", too_long) is None
     lists = [[number] for number in range(40)]
     for values in lists:
-        renderings.keep_body("nodes", "", values, b" " * (BODIES_BYTES_MAX // 10))
-        renderings.keep_body("nodes", "", values, b" " * (BODIES_BYTES_MAX // 10))
-    assert not any(renderings.body("nodes", "", values) for values in lists)  # Each is too long.
-    for values in lists:
+        renderings.keep_body("nodes", "", values, b" " * (BODIES_BYTES_MAX // 16))
         renderings.keep_body("nodes", "", values, b" " * (BODIES_BYTES_MAX // 16))
     kept = [renderings.body("nodes", "", values) is not None for values in lists]
     assert kept == [False] * 24 + [True] * 16

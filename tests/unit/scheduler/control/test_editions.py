@@ -11,7 +11,7 @@ from berth.clock import SystemClock
 from berth.model.ids import NodeId, ServiceId
 from berth.model.task import TaskState, TaskStatus
 from berth.v1 import control_pb2 as pb
-from scheduler.control.editions import SHOWN_MAX, Editions, shown_nodes
+from scheduler.control.editions import NODES_SHOWN_MAX, Editions, shown_nodes
 from scheduler.control.in_process import OwnCalls
 from scheduler.core import commands
 from tests.builders import a_spec
@@ -38,7 +38,7 @@ def test_a_makers_editions_are_its_own_and_few_are_kept() -> None:
 
 
 def test_long_lists_have_no_edition() -> None:
-    assert shown_nodes([None] * (SHOWN_MAX + 1)) is None  # type: ignore[list-item]
+    assert shown_nodes([None] * (NODES_SHOWN_MAX + 1)) is None  # type: ignore[list-item]
     assert Editions("m").of(b"a", None) == ""
 
 
@@ -137,5 +137,23 @@ def test_who_has_the_edition_is_told_that_and_nothing_else() -> None:
             assert again == pb.ListNodesResponse(edition=first.edition, is_unchanged=True)
             other = await calls.call("ListNodes", pb.ListNodesRequest(known_edition="older"))
             assert len(other.nodes) == 1
+
+    asyncio.run(story())
+
+
+def test_of_a_cluster_of_any_size_the_nodes_are_not_told_again() -> None:
+    async def story() -> None:
+        async with leading(SystemClock()) as led, serving("s1") as one:
+            one.leads(led)
+            one.knows(one)
+            for number in range(2500):
+                led.join(f"n{number}")
+            await led.leader.settled()
+            client = ControlClient.over(
+                OwnCalls(one.forwarder, one.service), SystemClock(), AnswerMemory()
+            )
+            first = await client.list_nodes()
+            assert len(first) == 2500
+            assert await client.list_nodes() is first
 
     asyncio.run(story())
