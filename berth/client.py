@@ -41,7 +41,9 @@ from berth.wire.tls import TlsSource
 T = TypeVar("T")
 
 CALL_TIMEOUT_S: Final = 30.0
-_SLICE: Final = 50
+_SLICE_S: Final = 0.001
+"""How long one slice of a long answer may hold the event loop."""
+_LOOK_EVERY: Final = 8
 _REMEMBERED_MAX: Final = ROOM // 4
 _SLICE_PAUSE_S: Final = 0.0005  # A mere sleep(0) would starve what a process's loop also serves.
 
@@ -372,8 +374,10 @@ class ControlClient(EventCalls, FileCalls, NetworkCalls):
         # Of a long list nobody asks again soon; it would drive out what is asked for all the time.
         is_short = len(messages) <= _REMEMBERED_MAX
         read = read or (self._read if is_short else from_proto)
-        for begin in range(0, len(messages), _SLICE):
-            if begin:
+        began = self._clock.instant()
+        for number, message in enumerate(messages, start=1):
+            found.append(read(kind, message))
+            if number % _LOOK_EVERY == 0 and self._clock.instant() - began >= _SLICE_S:
                 await self._clock.sleep(_SLICE_PAUSE_S)
-            found += [read(kind, message) for message in messages[begin : begin + _SLICE]]
+                began = self._clock.instant()
         return found

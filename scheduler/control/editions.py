@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from berth.model.node import Node
 from scheduler.census import wanted_tasks
-from scheduler.control.endpoints import published_at
 from scheduler.control.views import (
     TaskFilter,
     TaskViewer,
@@ -68,15 +67,19 @@ def shown_services(state: LeaderState, services: Sequence[ServiceState]) -> Show
         return None
     lost = running_on_lost_nodes(state)
     shown: list[Any] = []
+    has_ports = False
     for service in services:
         shown += (
             service.record,
             service.running - lost[service.record.id],
             wanted_tasks(service),
             completed_tasks(service),
-            tuple(published_at(state, service)),
         )
-    return tuple(shown)
+        if service.record.spec.endpoint.ports:
+            has_ports = True
+            shown.append(service.places)
+    # Of where ports answer it is enough whether it can have changed.
+    return (*shown, state.node_changes if has_ports else 0)
 
 
 def tasks_looked_at(state: LeaderState, wanted: TaskFilter) -> int:

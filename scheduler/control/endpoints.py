@@ -7,7 +7,7 @@ end at a node. Not here: addresses of single tasks (their agents report them).
 from berth.model.network import NODE_LOCAL
 from berth.model.node import NodeState
 from berth.model.service import TaskSpec
-from scheduler.core.service_state import ServiceState, counts_as_running
+from scheduler.core.service_state import ServiceState
 from scheduler.core.state import LeaderState
 
 
@@ -20,13 +20,7 @@ def published_at(state: LeaderState, service: ServiceState) -> list[str]:
     endpoint = service.record.spec.endpoint
     if not endpoint.ports or endpoint.mode == "dnsrr":
         return []
-    node_ids = {
-        task.node_id
-        for tasks in service.slots.values()
-        for task in tasks
-        if counts_as_running(task) and task.node_id is not None
-    }
-    nodes = (state.nodes.get(node_id) for node_id in node_ids)
+    nodes = (state.nodes.get(node_id) for node_id in service.running_on)
     return sorted(
         {
             node.description.address

@@ -60,6 +60,10 @@ class ServiceState:
     """True until the first plan after a take-over, which must find out what was under way."""
     waiting: dict[TaskId, Task] = field(default_factory=dict)
     running: int = 0
+    running_on: dict[NodeId, int] = field(default_factory=dict)
+    """How many of the running ones each node has; a node without any is not there."""
+    places: int = 0
+    """Rises whenever `running_on` gains or loses a node."""
     story: deque[tuple[Timestamp, SlotKey, int, str]] = field(
         default_factory=lambda: deque(maxlen=STORY_LENGTH)
     )
@@ -120,6 +124,17 @@ class ServiceState:
     def template_versions(self) -> set[int]:
         """Return the versions of the template that live tasks have."""
         return {task.template_version for tasks in self.slots.values() for task in tasks}
+
+    def count_running(self, node: NodeId, by: int) -> None:
+        """Note that one task more (1) or less (-1) of those on `node` counts as running."""
+        self.running += by
+        count = self.running_on.get(node, 0) + by
+        if count in (0, by):
+            self.places += 1
+        if count:
+            self.running_on[node] = count
+        else:
+            del self.running_on[node]
 
     def next_attempt(self, slot: SlotKey) -> int:
         """Return the attempt that the next task of `slot` shall have."""

@@ -49,6 +49,8 @@ class LeaderState(Outgoing):
         self.networks: dict[str, Network] = {}  # By name.
         self.tasks: dict[TaskId, Task] = {}
         self.nodes: dict[NodeId, Node] = {}
+        self.node_changes = 0
+        """Rises whenever `nodes` changes."""
         self.node_tasks: dict[NodeId, dict[TaskId, Task]] = {}
         self.liveness: dict[NodeId, NodeLiveness] = {}
         self.expiry_at = NEVER
@@ -186,7 +188,8 @@ class LeaderState(Outgoing):
                 )
                 if task.granted:
                     self.table.adopt_generic(task.node_id, task.granted)
-                service.running += counts_as_running(task)
+                if counts_as_running(task):
+                    service.count_running(task.node_id, 1)
 
     def bind(
         self,
@@ -226,9 +229,9 @@ class LeaderState(Outgoing):
             return
         service = self.services[task.service_id]
         was_wanted, before = task.is_wanted, task.desired
-        service.running -= counts_as_running(task)
+        was_running = counts_as_running(task)
         task.desired = desired
-        service.running += counts_as_running(task)
+        self._recount(service, task, was_running)
         if reason:
             task.reason = reason
         if desired > TaskState.COMPLETE:
@@ -258,9 +261,9 @@ class LeaderState(Outgoing):
         if state > TaskState.RUNNING:
             self._end_observed(task, state, since)
         self.chronicle.changes.append((service, task, before, wish, state, wish, status))
-        service.running -= counts_as_running(task)
+        was_running = counts_as_running(task)
         task.observed = state
-        service.running += counts_as_running(task)
+        self._recount(service, task, was_running)
         task.observed_since = since
         task.observed_at = Timestamp(now.timestamp - status.state_age_s)
         if task.node_id is not None and task.node_id not in self.lagging:
@@ -273,6 +276,11 @@ class LeaderState(Outgoing):
             service, task, now, f"{STATE_WORDS[state]}: {status.error or status.message}"
         )
         return True
+
+    def _recount(self, service: ServiceState, task: Task, was_running: bool) -> None:
+        is_running = counts_as_running(task)
+        if is_running != was_running and task.node_id is not None:
+            service.count_running(task.node_id, 1 if is_running else -1)
 
     def _end_observed(self, task: Task, state: TaskState, since: Instant) -> None:
         if not state.is_terminal or task.node_id is None:
@@ -316,7 +324,8 @@ class LeaderState(Outgoing):
             self._raise_floor(service, task.attempt)
             if task.is_alive:
                 self._end_observed(task, TaskState.REMOVE, task.observed_since)
-                service.running -= counts_as_running(task)
+                if counts_as_running(task):
+                    service.count_running(task.node_id, -1)
         self._unindex(service, task)
         self.mark_slot(task.service_id, slot_of(task))
 
@@ -365,6 +374,7 @@ class LeaderState(Outgoing):
         """Add a node or replace what is known of it; the placement table follows."""
         note_node(self.chronicle, self.nodes.get(node.id), node)
         self.nodes[node.id] = node
+        self.node_changes += 1
         self.node_tasks.setdefault(node.id, {})
         self.table.put_node(node, accepting=accepting, why_not=why_not)
         if save:
@@ -374,6 +384,7 @@ class LeaderState(Outgoing):
         """Forget a node that has no tasks left."""
         assert not self.node_tasks.get(node), f"node {node} still has tasks"
         note_node(self.chronicle, self.nodes.pop(node), None)
+        self.node_changes += 1
         self.liveness.pop(node, None)
         self.flapping.pop(node, None)
         self.node_tasks.pop(node, None)

@@ -110,8 +110,8 @@ class CountedClock(SystemClock):
 
 
 @pytest.mark.parametrize("asked", ["leader", "follower"])
-def test_a_hundred_thousand_tasks_are_listed_in_pieces(asked: str) -> None:
-    total = 100_000
+def test_twenty_thousand_tasks_are_listed_in_pieces(asked: str) -> None:
+    total = 20_000
 
     async def story() -> None:
         async with leading(SystemClock()) as led, serving("s1") as one, serving("s2") as two:
@@ -142,7 +142,7 @@ def test_a_hundred_thousand_tasks_are_listed_in_pieces(asked: str) -> None:
     asyncio.run(story())
 
 
-async def get(app, path: str) -> tuple[list[int], bytes, int]:
+async def get(app, path: str, query: bytes = b"") -> tuple[list[int], bytes, int]:
     """Return the sizes of the body's pieces, the body, and how often another coroutine ran."""
     turns = 0
     pieces: list[bytes] = []
@@ -162,7 +162,7 @@ async def get(app, path: str) -> tuple[list[int], bytes, int]:
 
     scope = {
         "type": "http", "method": "GET", "path": path, "root_path": "", "scheme": "http",
-        "query_string": b"", "headers": [], "http_version": "1.1",
+        "query_string": query, "headers": [], "http_version": "1.1",
     }  # fmt: skip
     other = asyncio.ensure_future(turn())
     await app(scope, receive, send)

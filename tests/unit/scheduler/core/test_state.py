@@ -351,6 +351,10 @@ def break_running(memory: Memory, task: Task) -> None:
     memory.service.running += 1
 
 
+def break_places(memory: Memory, task: Task) -> None:
+    memory.service.running_on[N1] = 1
+
+
 def break_waiting(memory: Memory, task: Task) -> None:
     memory.service.waiting[task.id] = task
 
@@ -366,6 +370,7 @@ def break_templates(memory: Memory, task: Task) -> None:
         break_node_index,
         break_attempts,
         break_running,
+        break_places,
         break_waiting,
         break_templates,
     ],
