@@ -55,10 +55,6 @@ from nodeagent.runtime.translate import (
 )
 from nodeagent.runtime.translate_files import PlacedFile, TaskFile, files_of
 
-_TWIN_LOOKS = 20
-_TWIN_PAUSE_S = 0.1
-"""How often, and how long apart, a start is tried while its bridge's name is ambiguous."""
-
 
 class DockerEngine:
     """`ContainerRuntime` on one Docker Engine. Must be made while the event loop runs."""
@@ -193,27 +189,16 @@ class DockerEngine:
 
     async def start(self, container_id: str) -> SeenContainer | None:
         """Start it; harmless when it runs already; return what it is like then."""
-        for looks_left in reversed(range(_TWIN_LOOKS)):
-            try:
-                await self._start(container_id)
-                break
-            except RuntimeCallError as error:
-                if "is ambiguous" not in error.message or not looks_left:
-                    raise
-            # Another agent of this Engine made the same bridge, and is about to remove it again.
-            await asyncio.sleep(_TWIN_PAUSE_S)
-        try:
-            return await self._look_at(container_id)
-        except RuntimeCallError:
-            return None  # It was started: whoever asked looks again, and hears why that fails.
-
-    async def _start(self, container_id: str) -> None:
         await self._pool.call(
             "start_container",
             f"start container {container_id[:12]}",
             lambda client: client.start(container_id),
             is_final=True,
         )
+        try:
+            return await self._look_at(container_id)
+        except RuntimeCallError:
+            return None  # It was started: whoever asked looks again, and hears why that fails.
 
     async def stop(self, container_id: str, grace_s: float) -> None:
         """Stop it within `grace_s` seconds, then kill it; harmless when it has stopped."""

@@ -82,10 +82,12 @@ _PULL_RULES: Sequence[_Rule] = (
 
 _PASSING = re.compile(
     r"shutting down|context canceled|deadline exceeded|connection refused|transport is closing"
-    r"|error while dialing|temporarily unavailable|in progress",
+    r"|error while dialing|temporarily unavailable|in progress"
+    # Another agent of this Engine made the same bridge, and is about to remove it again.
+    r"|network \S+ is ambiguous",
     re.IGNORECASE,
 )
-"""Texts of an Engine that is busy with itself, whatever the status."""
+"""Texts of what passes by itself, whatever the status."""
 
 
 def is_not_found(error: BaseException) -> bool:

@@ -22,6 +22,10 @@ LABEL_NETWORK: Final = "berth.network"
 LABEL_NETWORKS: Final = "berth.networks"
 """On a container: the bridges that it joined, as ``ID=network,ID=network``."""
 
+LABEL_OF_USER: Final = "berth.label."
+"""Goes before a network's label that Docker's own tools act on, see `_carried`."""
+
+_DOCKERS_OWN: Final = ("com.docker.", "io.docker.", "org.dockerproject.")
 _BRIDGE_OPTIONS: Final = ("com.docker.network.bridge.", "com.docker.network.driver.mtu")
 
 
@@ -78,8 +82,25 @@ def bridge_body(name: str, spec: NetworkSpec, cluster_id: str) -> dict[str, Any]
         "Options": {
             key: value for key, value in spec.options.items() if key.startswith(_BRIDGE_OPTIONS)
         },
-        "Labels": {**spec.labels, "berth.cluster": cluster_id, LABEL_NETWORK: spec.name},
+        "Labels": {
+            **_carried(spec.labels),
+            "berth.cluster": cluster_id,
+            LABEL_NETWORK: spec.name,
+        },
         **({"IPAM": {"Driver": "default", "Config": pools}} if pools else {}),
+    }
+
+
+def _carried(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return a network's labels as its bridge bears them.
+
+    Labels of Docker's own namespaces are orders to its tools: `docker stack rm` of a Swarm that
+    shares the Engine would take the bridges of a Berth stack of that name for its own, and
+    `docker compose down` those of a project. On the bridge such labels mean nothing to anybody.
+    """
+    return {
+        f"{LABEL_OF_USER}{key}" if key.startswith(_DOCKERS_OWN) else key: value
+        for key, value in labels.items()
     }
 
 

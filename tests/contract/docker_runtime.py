@@ -8,7 +8,9 @@ from typing import Any
 
 from berth.clock import SystemClock
 from berth.entropy import SystemEntropy
+from berth.errors import RetryRule
 from berth.model.ids import NodeId, TaskId
+from nodeagent.core.backoff import engine_retry_s
 from nodeagent.runtime.docker_engine import DockerEngine
 from nodeagent.runtime.engine_options import EngineOptions
 from nodeagent.runtime.observer import CallOutcome, PullOutcome
@@ -18,6 +20,7 @@ from nodeagent.runtime.port import (
     ContainerState,
     LogOptions,
     PulledImage,
+    RuntimeCallError,
     RuntimeTask,
     SeenContainer,
 )
@@ -115,6 +118,21 @@ async def start(runtime: ContainerRuntime, task: RuntimeTask) -> str:
     container_id = (await runtime.create(task, image)).container_id
     await runtime.start(container_id)
     return container_id
+
+
+async def start_as_the_core_does(runtime: ContainerRuntime, task: RuntimeTask) -> str:
+    """Pull, create and start; start again what failed by something that passes."""
+    image: PulledImage = await runtime.pull(task, lambda _: None)
+    container_id = (await runtime.create(task, image)).container_id
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            try:
+                await runtime.start(container_id)
+                return container_id
+            except RuntimeCallError as error:
+                if error.retry is not RetryRule.LATER:
+                    raise
+            await asyncio.sleep(engine_retry_s(task.task_id, 1))
 
 
 async def wait_until(

@@ -12,7 +12,7 @@ from berth.model.ids import ClusterId
 from berth.model.network import AddressPool, Network, NetworkSpec
 from berth.model.service import NetworkAttachment, TaskSpec
 from nodeagent.runtime.port import RuntimeCallError
-from tests.contract.docker_runtime import Ground, ground, start, wait_until
+from tests.contract.docker_runtime import Ground, ground, start_as_the_core_does, wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -86,7 +86,7 @@ def test_agents_that_share_an_engine_share_its_bridges(one_engine, image, names)
                 for slot in (1, 2, 3)
             ]
             runtimes = [one.runtime] * 3 + [two.runtime] * 3
-            containers = await asyncio.gather(*map(start, runtimes, tasks))
+            containers = await asyncio.gather(*map(start_as_the_core_does, runtimes, tasks))
             assert len(bridges(one_engine, cluster)) == 1
             seen = await asyncio.gather(
                 *(
@@ -101,6 +101,52 @@ def test_agents_that_share_an_engine_share_its_bridges(one_engine, image, names)
             assert len(bridges(one_engine, cluster)) == 1
             await two.runtime.remove(containers[5])
             assert bridges(one_engine, cluster) == {}
+
+    asyncio.run(scenario())
+
+
+def test_a_swarm_on_the_same_engine_takes_no_bridge_for_its_own(one_engine, image, names):
+    """`docker stack rm` and `docker compose down` go by the labels of networks."""
+    cluster, lan, _ = names
+    stack = "com.docker.stack.namespace"
+
+    async def scenario():
+        async with ground(one_engine, image) as it:
+            specs = (NetworkSpec(lan, labels={stack: lan, "com.docker.compose.project": lan}),)
+            container = await it.start(member(it, cluster, NetworkAttachment(lan), specs=specs))
+            (made,) = bridges(one_engine, cluster).values()
+            assert made["Labels"][f"berth.label.{stack}"] == lan
+            with contextlib.closing(one_engine.client()) as client:
+                for label in (stack, "com.docker.compose.project"):
+                    found = client.api.networks(filters={"label": f"{label}={lan}"})
+                    assert found == [], f"whoever looks for {label} would remove it"
+            await it.runtime.remove(container)
+            assert bridges(one_engine, cluster) == {}
+
+    asyncio.run(scenario())
+
+
+def test_a_start_may_be_tried_again_while_its_bridge_has_a_twin(one_engine, image, names):
+    """Two agents of one Engine made it in the same moment; the younger one goes at once."""
+    cluster, lan, _ = names
+
+    async def scenario():
+        async with ground(one_engine, image) as it:
+            task = member(it, cluster, NetworkAttachment(lan))
+            pulled = await it.runtime.pull(task, lambda _: None)
+            created = await it.runtime.create(task, pulled)
+            with contextlib.closing(one_engine.client()) as client:
+                twin = client.networks.create(lan, check_duplicate=False)
+                try:
+                    with pytest.raises(RuntimeCallError, match="ambiguous") as told:
+                        await it.runtime.start(created.container_id)
+                    assert told.value.retry is RetryRule.LATER
+                finally:
+                    twin.remove()
+            seen = await it.runtime.start(created.container_id)
+            assert seen is not None
+            assert seen.started_at is not None
+            await it.runtime.remove(created.container_id)
 
     asyncio.run(scenario())
 

@@ -35,6 +35,12 @@ def an_answer(status, text):
         pytest.param(an_answer(500, "context canceled"), True, LATER, id="the Engine gave up"),
         pytest.param(an_answer(400, "bad mount"), False, NEVER, id="a bad request"),
         pytest.param(an_answer(429, "slow down"), True, LATER, id="too many requests"),
+        pytest.param(
+            an_answer(400, "network lan is ambiguous (2 matches found on name)"),
+            True,
+            LATER,
+            id="a bridge has a twin",
+        ),
         pytest.param(an_answer(500, "port is already allocated"), True, NEVER, id="port taken"),
     ],
 )

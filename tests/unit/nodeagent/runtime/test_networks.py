@@ -21,7 +21,7 @@ from tests.fakes.runtime_tasks import a_runtime_task
 LAN, WAN = NetworkAttachment("lan", ("db",), {"a": "b"}), NetworkAttachment("wan")
 SPEC = NetworkSpec(
     "lan",
-    labels={"stack": "app", "berth.network": "forged"},
+    labels={"stack": "app", "com.docker.stack.namespace": "app", "berth.network": "forged"},
     options={
         "encrypted": "",
         "com.docker.network.driver.mtu": "1400",
@@ -58,7 +58,12 @@ def test_a_bridge_is_made_as_the_network_says():
         "Internal": True,
         "EnableIPv6": False,
         "Options": {"com.docker.network.driver.mtu": "1400"},
-        "Labels": {"stack": "app", "berth.cluster": "c1", "berth.network": "lan"},
+        "Labels": {
+            "stack": "app",
+            "berth.label.com.docker.stack.namespace": "app",
+            "berth.cluster": "c1",
+            "berth.network": "lan",
+        },
         "IPAM": {
             "Driver": "default",
             "Config": [{"Subnet": "10.9.0.0/24", "Gateway": "10.9.0.1"}],
