@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from berth.client import ControlClient
 from berth.clock import Clock
+from berth.entropy import Entropy, SystemEntropy
 from gateway.config import GatewaySettings
 from gateway.context import Gateway
 from gateway.events import EventFeed
@@ -20,6 +21,7 @@ def open_gateway(
     client: ControlClient,
     registry: CollectorRegistry,
     clock: Clock,
+    entropy: Entropy | None = None,
 ) -> Gateway:
     """Return a gateway; run its `events.run` beside, and close its `client`.
 
@@ -28,6 +30,7 @@ def open_gateway(
         client: reaches the leader, wherever it is. It may leave out ages from its answers.
         registry: for metrics.
         clock: measures and pauses.
+        entropy: draws names; None = the machine's.
     """
     return Gateway(
         client=client,
@@ -36,4 +39,5 @@ def open_gateway(
         metrics=GatewayMetrics(registry),
         events=EventFeed(client, clock, settings.scheduler),
         renderings=Renderings(),
+        entropy=entropy or SystemEntropy(),
     )

@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from berth.client import ControlClient
 from berth.clock import Clock
+from berth.entropy import Entropy
 from gateway.config import GatewaySettings
 from gateway.events import EventFeed
 from gateway.metrics import GatewayMetrics
@@ -30,6 +31,7 @@ class Gateway:
     metrics: GatewayMetrics
     events: EventFeed
     renderings: Renderings
+    entropy: Entropy
 
 
 def gateway_of(request: Request) -> Gateway:

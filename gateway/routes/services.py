@@ -3,6 +3,7 @@
 Not here: logs (routes.logs), what a spec means (translate, the control API).
 """
 
+import contextlib
 from dataclasses import replace
 
 from starlette.requests import Request
@@ -11,7 +12,9 @@ from starlette.routing import Route
 
 from berth.client import ControlClient
 from berth.errors import (
+    AlreadyExistsError,
     BerthError,
+    ConflictError,
     InvalidRequestError,
     NotFoundError,
     PermissionDeniedError,
@@ -23,8 +26,9 @@ from berth.model.registry_auth import RegistryAuth
 from berth.model.service import ServiceSpec
 from berth.views import CreatedService, ServiceView, UpdatedService
 from gateway.answers import in_slices, rendered, rendered_list, to_json
-from gateway.context import gateway_of
+from gateway.context import Gateway, gateway_of
 from gateway.filters import Filters
+from gateway.naming import name_of
 from gateway.requests import json_body, object_version, registry_auth, strict_query_flag
 from gateway.translate.defaults import settled
 from gateway.translate.services import write_service
@@ -32,6 +36,7 @@ from gateway.translate.spec_in import read_service_spec
 
 _FILTERS = ("id", "label", "mode", "name", "runtime")
 _RUNTIMES = ("container", "plugin")
+_NAMES_TRIED = 8
 _RESOLVING_FAILS = (UpstreamError, NotFoundError, PermissionDeniedError, UnsupportedError)
 """That the registry is away or has no such image is Swarm's warning; all of them change nothing."""
 
@@ -80,12 +85,29 @@ async def inspect_service(request: Request) -> Response:
 
 async def create_service(request: Request) -> Response:
     """POST /services/create."""
-    client = gateway_of(request).client
+    gateway = gateway_of(request)
     spec = read_service_spec(await json_body(request))
     auth = registry_auth(request)
-    created = await _create(client, spec, auth)
+    if spec.name:
+        created = await _create(gateway.client, spec, auth)
+    else:
+        created = await _create_nameless(gateway, spec, auth)
     answer = {"ID": created.id, "Warnings": list(created.warnings)}
     return JSONResponse(answer, status_code=201)
+
+
+async def _create_nameless(
+    gateway: Gateway, spec: ServiceSpec, auth: RegistryAuth | None
+) -> CreatedService:
+    """Create a service under a name that is free.
+
+    It is drawn here, so that a call that is passed on again cannot make a second service.
+    """
+    for _ in range(_NAMES_TRIED):
+        name = name_of(int.from_bytes(gateway.entropy.token_bytes(4)))
+        with contextlib.suppress(AlreadyExistsError):
+            return await _create(gateway.client, replace(spec, name=name), auth)
+    raise ConflictError(f"{_NAMES_TRIED} names were drawn and all are taken; name the service")
 
 
 async def _create(
