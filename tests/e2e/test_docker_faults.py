@@ -14,6 +14,7 @@ import pytest
 
 from tests.cluster import DockerCli, NotYetError, TestCluster
 from tests.e2e.asking import nodes_of, steadiest_node
+from tests.e2e.engines import running_processes
 from tests.hosts import ImageFactory
 
 pytestmark = pytest.mark.e2e
@@ -96,6 +97,8 @@ def test_followed_logs_lose_and_double_nothing(
     talk(cli, images)
     with following(cli, "service", "logs", "--follow", "--tail=0", "talk") as it:
         cluster.wait_until("all are followed", further(it))
+        followed, before = it.numbers(), running_processes(cluster, "talk")
+        assert len(followed) == 3
         agent = cluster.agent(nodes_of(cluster, "talk")[0])
         agent.kill()
         agent.start()
@@ -105,8 +108,10 @@ def test_followed_logs_lose_and_double_nothing(
         cluster.wait_leader(other_than=old)
         cluster.wait_until("all are followed under the next leader", further(it), 60.0)
         shown = it.numbers()
+    assert set(shown) == set(followed), "no death of a program of ours restarts a task"
     for task, numbers in shown.items():
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), task
+    assert running_processes(cluster, "talk") == before
 
 
 def test_a_dead_node_is_told_on_the_error_stream_and_holds_nobody_up(
