@@ -14,7 +14,7 @@ from scheduler.core import commands, invariants
 from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.state import LeaderState
 from scheduler.store import keys
-from scheduler.store.loading import TASKS_PER_STEP, build_state, load_state
+from scheduler.store.loading import build_state, load_state
 from scheduler.store.recordpb import records_pb2 as pb
 from scheduler.store.records import SCHEMA
 from tests.builders import a_spec, restart
@@ -59,10 +59,10 @@ def test_memory_is_built_in_steps_that_grow_with_the_tasks() -> None:
         world.create(a_spec(replicas=replicas))
         world.settle(rounds=400)
         assert len(load(world).tasks) == replicas
-        return sum(1 for _ in build_state(world.entries, FRESH, world.now))
+        return sum(1 for _ in build_state(world.entries, FRESH, world.now, tasks_per_step=1000))
 
-    few = steps(TASKS_PER_STEP // 2)
-    many = steps(3 * TASKS_PER_STEP)
+    few = steps(500)
+    many = steps(3000)
     assert many - few in (2, 3)
 
 
