@@ -30,7 +30,7 @@ from scheduler.core.placement.demand import compile_demand
 from scheduler.core.placement.place import could_fit
 from scheduler.core.state import LeaderState
 from scheduler.core.step import Timers, take_turn
-from scheduler.dispatch.messages import assignment_of
+from scheduler.dispatch.told_tasks import told_task
 from scheduler.store.records import encode_changes
 from tests.builders import a_spec
 
@@ -103,7 +103,7 @@ def fill(state: LeaderState, services: int, replicas: int, rng: random.Random) -
             documents += len(encode_changes(state, unsaved))
             for tasks in untold.values():
                 told = [
-                    assignment_of(task, state.services[task.service_id].record)
+                    told_task(task, state.services[task.service_id].record)
                     for task in tasks.values()
                 ]
                 messages += len(told)

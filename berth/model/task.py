@@ -147,6 +147,21 @@ class TaskStatus:
 
 
 @dataclass(slots=True, eq=False)
+class Cohort:
+    """What tasks share that were made together, for as long as nothing but their place is new.
+
+    They are equal but for ID, slot and node, so that what is written and told of them is the same
+    bytes but for these. Who writes it keeps here what is shared, in a form of its own; empty = not
+    made yet.
+    """
+
+    stored: tuple[bytes, ...] = ()
+    """Of `scheduler.store.placed_tasks`."""
+    told: tuple[bytes, ...] = ()
+    """Of `scheduler.dispatch.told_tasks`."""
+
+
+@dataclass(slots=True, eq=False)
 class Task:
     """A task in the leader's memory: slim, changed in place by `scheduler.core.state` alone.
 
@@ -174,6 +189,8 @@ class Task:
     running_since: Instant | None = None
     encoded: bytes = b""
     """Its stored form, kept until it changes: a node's document is written far more often."""
+    cohort: Cohort | None = None
+    """Those that it was made with, until it is more than ASSIGNED or something else is wanted."""
     stop_since: Instant | None = None
     """When it was told to stop; the leader stops waiting after grace + margin."""
 
@@ -200,10 +217,10 @@ def newborn_tasks(
 ) -> list[Task]:
     """Return a task for each slot of a replicated service: wanted RUNNING, waiting for a place.
 
-    The same as a call of `Task` for each, field by field without the call, which would cost more
-    than twice as much; a test compares the two.
+    The same as a call of `Task` for each, all of one cohort, field by field without the call, which
+    would cost more than twice as much; a test compares the two.
     """
-    new, running, pending = Task.__new__, TaskState.RUNNING, TaskState.PENDING
+    new, running, pending, cohort = Task.__new__, TaskState.RUNNING, TaskState.PENDING, Cohort()
     tasks = []
     for task_id, slot in zip(ids, slots, strict=True):
         task = new(Task)
@@ -224,6 +241,7 @@ def newborn_tasks(
         task.granted = ()
         task.running_since = None
         task.encoded = b""
+        task.cohort = cohort
         task.stop_since = None
         tasks.append(task)
     return tasks

@@ -39,9 +39,7 @@ def add_first_tasks(
     state.tasks.update(zip(ids, tasks, strict=True))
     assert len(state.tasks) == known + len(tasks), f"a task of service {record.id} exists"
     running, pending = TaskState.RUNNING, TaskState.PENDING
-    state.chronicle.changes.extend(
-        (service, task, None, None, pending, running, None) for task in tasks
-    )
+    state.chronicle.note_alike(service, tasks, (None, None), (pending, running))
     service.slots.update(zip(slots, [[task] for task in tasks], strict=True))
     service.waiting.update(zip(ids, tasks, strict=True))
     state.waiting_services[record.id] = None
@@ -59,9 +57,9 @@ def bind_group(
     instant, timestamp = now.instant, now.timestamp
     node_tasks, untold, waiting = state.node_tasks, state.untold, service.waiting
     assigned = TaskState.ASSIGNED
-    state.chronicle.changes.extend(
-        (service, task, task.observed, task.desired, assigned, task.desired, None) for task in tasks
-    )
+    for desired, alike in _by_wish(tasks).items():
+        before, after = (TaskState.PENDING, desired), (assigned, desired)
+        state.chronicle.note_alike(service, alike, before, after)
     is_all = len(tasks) == len(waiting)
     for task, node in zip(tasks, nodes, strict=True):
         task.node_id = node
@@ -69,7 +67,6 @@ def bind_group(
         task.observed = assigned
         task.observed_since = instant
         task.observed_at = timestamp
-        task.encoded = b""
         task_id = task.id
         node_tasks[node][task_id] = task
         told = untold.get(node)
@@ -88,3 +85,11 @@ def bind_group(
         (timestamp, task.slot, task.attempt, f"assigned to {node}")
         for task, node in zip(tasks[last], nodes[last], strict=True)
     )
+
+
+def _by_wish(tasks: Sequence[Task]) -> dict[TaskState, Sequence[Task]]:
+    """Return the tasks by what is wanted of them: mostly RUNNING of all."""
+    wishes = dict.fromkeys([task.desired for task in tasks])
+    if len(wishes) == 1:
+        return dict.fromkeys(wishes, tasks)
+    return {wish: [task for task in tasks if task.desired is wish] for wish in wishes}

@@ -6,7 +6,8 @@ Not here: which changes are events (events, state), when they may be told, and a
 (scheduler.control.event_reading), their stored form (scheduler.store.event_records).
 
 A change of a task is a tuple of references, which whoever tells it renders; to note one must cost
-next to nothing, since every state of a million tasks passes here, and mostly nobody listens.
+next to nothing, since every state of a million tasks passes here, and mostly nobody listens. What
+happens to many tasks at once is one note, of which the tuples are made when somebody reads it.
 
 Invariants (tests/unit/scheduler/core/test_chronicle.py): times only rise, under one leader after
 the other too, whatever their clocks show; what is not kept any more lies before `objects_from_ns`
@@ -17,7 +18,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
-from typing import Final
+from typing import Final, overload
 
 from berth.model.events import ObjectEvent
 from berth.model.instant import Timestamp
@@ -29,6 +30,7 @@ TASKS_MAX: Final = 131_072
 """Changes of tasks that are kept: some dozen megabytes at most."""
 STORED_MAX: Final = 2_048
 _PER_DOCUMENT: Final = 256
+_ALIKE_MIN: Final = 8
 _NS_PER_S: Final = 1_000_000_000
 
 TaskChange = tuple[
@@ -43,8 +45,42 @@ TaskChange = tuple[
 """Service, task; observed and desired state before (None: it is new); both after (None: it is not
 listed any more); what an agent said, if it was one."""
 
+States = tuple[TaskState | None, TaskState | None]
+"""Observed and desired."""
+
+_Noted = tuple[str, str, str, Mapping[str, str]]
+"""An object's kind, the action, its ID, and attributes."""
+
 Happening = tuple[int, ObjectEvent | TaskChange]
 """A change and its time in nanoseconds since 1970."""
+
+
+class AlikeChanges(Sequence[TaskChange]):
+    """The same change of many tasks of a service, held as one."""
+
+    __slots__ = ("_after", "_before", "_service", "_tasks")
+
+    def __init__(
+        self, service: ServiceState, tasks: Sequence[Task], before: States, after: States
+    ) -> None:
+        self._service = service
+        self._tasks = tasks
+        self._before = before
+        self._after = after
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    @overload
+    def __getitem__(self, place: int) -> TaskChange: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "AlikeChanges": ...
+
+    def __getitem__(self, place: int | slice) -> "TaskChange | AlikeChanges":
+        if isinstance(place, slice):
+            return AlikeChanges(self._service, self._tasks[place], self._before, self._after)
+        return (self._service, self._tasks[place], *self._before, *self._after, None)
 
 
 @dataclass(slots=True)
@@ -52,7 +88,7 @@ class Chronicle:
     """See the module. `changes` is where the state appends; all else goes through the methods."""
 
     changes: list[TaskChange] = field(default_factory=list)
-    """Changes of tasks that have no time yet, oldest first."""
+    """The newest changes of tasks, which have no time yet, oldest first."""
     last_ns: int = 0
     """The time of the newest event."""
     objects_from_ns: int = 0
@@ -61,7 +97,8 @@ class Chronicle:
     """All that happened to tasks from here on is kept."""
     node_states: dict[str, str] = field(default_factory=dict)
     """What earlier leaders told last of nodes, where that was not "ready"."""
-    _noted: list[tuple[int, str, str, str, Mapping[str, str]]] = field(default_factory=list)
+    _noted: list[_Noted | Sequence[TaskChange]] = field(default_factory=list)
+    """What has no time yet and came before `changes`."""
     _objects: deque[ObjectEvent] = field(default_factory=deque)
     _tasks: deque[tuple[int, Sequence[TaskChange]]] = field(default_factory=deque)
     _tasks_kept: int = 0
@@ -73,7 +110,23 @@ class Chronicle:
 
     def note(self, kind: str, action: str, subject: str, attributes: Mapping[str, str]) -> None:
         """Note what happened to an object."""
-        self._noted.append((len(self.changes), kind, action, subject, attributes))
+        self._close_changes()
+        self._noted.append((kind, action, subject, attributes))
+
+    def note_alike(
+        self, service: ServiceState, tasks: Sequence[Task], before: States, after: States
+    ) -> None:
+        """Note the same change of many tasks; nobody may change `tasks` from now on."""
+        if len(tasks) < _ALIKE_MIN:
+            self.changes.extend((service, task, *before, *after, None) for task in tasks)
+            return
+        self._close_changes()
+        self._noted.append(AlikeChanges(service, tasks, before, after))
+
+    def _close_changes(self) -> None:
+        if self.changes:
+            self._noted.append(self.changes)
+            self.changes = []
 
     def note_gone(self, service: ServiceState, task: Task | FinishedTask, state: TaskState) -> None:
         """Note that a task is not listed any more."""
@@ -91,27 +144,23 @@ class Chronicle:
 
     def seal(self, now: Timestamp) -> None:
         """Give all that was noted its time: now, or just after what came before."""
-        if not (self.changes or self._noted):
+        self._close_changes()
+        if not self._noted:
             return
         next_ns = max(int(now * _NS_PER_S), self.last_ns + 1)
-        changes, self.changes = self.changes, []
         noted, self._noted = self._noted, []
-        done = 0
-        for place, kind, action, subject, attributes in noted:
-            next_ns = self._keep_tasks(next_ns, changes[done:place])
-            done = place
-            event = ObjectEvent(next_ns, kind, action, subject, attributes)
-            self._objects.append(event)
-            self._unsaved.append(event)
-            next_ns += 1
-        self.last_ns = self._keep_tasks(next_ns, changes[done:] if done else changes) - 1
+        for each in noted:
+            if isinstance(each, tuple):
+                event = ObjectEvent(next_ns, *each)
+                self._objects.append(event)
+                self._unsaved.append(event)
+                next_ns += 1
+            else:
+                self._tasks.append((next_ns, each))
+                self._tasks_kept += len(each)
+                next_ns += len(each)
+        self.last_ns = next_ns - 1
         self._trim()
-
-    def _keep_tasks(self, first_ns: int, changes: Sequence[TaskChange]) -> int:
-        if changes:
-            self._tasks.append((first_ns, changes))
-            self._tasks_kept += len(changes)
-        return first_ns + len(changes)
 
     def _trim(self) -> None:
         while len(self._objects) > OBJECTS_MAX:

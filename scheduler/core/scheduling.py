@@ -172,6 +172,7 @@ def _fall_back(task: Task) -> None:
     """Turn a start-first replacement that was never told to anyone into a stop-first one."""
     assert task.node_id is None
     task.desired = TaskState.READY
+    task.cohort = None
 
 
 def _feed_penalties(state: LeaderState, service: ServiceState, now: Instant) -> None:

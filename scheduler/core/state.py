@@ -254,6 +254,7 @@ class LeaderState(Outgoing):
             return False
         task.status = status
         task.encoded = b""
+        task.cohort = None
         if state == before:
             return False
         since = after(now.instant, -status.state_age_s)
@@ -353,6 +354,7 @@ class LeaderState(Outgoing):
 
     def _tell(self, task: Task) -> None:
         task.encoded = b""
+        task.cohort = None
         if task.node_id is not None:
             self.unsaved.placements[task.node_id] = None
             self.unsaved.tasks[task.service_id] = None

@@ -5,8 +5,9 @@ Duty: gather assignments and turn them into the next message. Not here: when a m
 """
 
 import asyncio
+from collections.abc import Collection, Mapping
 
-from berth.model.ids import Epoch, NodeId, Revision
+from berth.model.ids import Epoch, NodeId, Revision, TaskId
 from berth.v1 import dispatcher_pb2 as pb
 from berth.v1 import types_pb2
 from scheduler.dispatch.files import FileBatch, HeldFiles
@@ -22,9 +23,10 @@ class Outbox:
         self._revision = Revision(0)
         self._ready = asyncio.Event()
         self._direct: list[pb.SchedulerMessage | FileBatch] = []
-        self._tasks: dict[str, types_pb2.TaskAssignment] = {}
+        self._tasks: dict[TaskId, bytes] = {}
+        """As `told_tasks` makes them: parsed all at once when they leave."""
         self._templates: dict[tuple[str, int], types_pb2.TaskTemplate] = {}
-        self._forgotten: dict[str, None] = {}
+        self._forgotten: dict[TaskId, None] = {}
         self._purged: list[str] = []
         self._is_complete = False
         self._has_assignments = False
@@ -37,9 +39,9 @@ class Outbox:
     def put(
         self,
         revision: Revision,
-        tasks: list[types_pb2.TaskAssignment],
+        tasks: Mapping[TaskId, bytes],
         templates: list[types_pb2.TaskTemplate],
-        forgotten: list[str],
+        forgotten: Collection[TaskId],
         *,
         complete: bool = False,
     ) -> None:
@@ -48,8 +50,7 @@ class Outbox:
             self._tasks.clear()
             self._forgotten.clear()
             self._is_complete = True
-        for task in tasks:
-            self._tasks[task.task_id] = task
+        self._tasks.update(tasks)
         for template in templates:
             self._templates[template.service_id, template.version] = template
         for task_id in forgotten:
@@ -89,21 +90,20 @@ class Outbox:
             message.node_id, message.epoch = self._node, self._epoch
         if self._has_assignments:
             self._sequence += 1
-            messages.append(
-                pb.SchedulerMessage(
-                    node_id=self._node,
-                    epoch=self._epoch,
-                    revision=self._revision,
-                    assignments=pb.Assignments(
-                        complete=self._is_complete,
-                        sequence=self._sequence,
-                        templates=self._templates.values(),
-                        tasks=self._tasks.values(),
-                        forgotten=self._forgotten,
-                        purged=self._purged,
-                    ),
-                )
+            message = pb.SchedulerMessage(
+                node_id=self._node,
+                epoch=self._epoch,
+                revision=self._revision,
+                assignments=pb.Assignments(
+                    complete=self._is_complete,
+                    sequence=self._sequence,
+                    templates=self._templates.values(),
+                    forgotten=self._forgotten,
+                    purged=self._purged,
+                ),
             )
+            message.assignments.MergeFromString(b"".join(self._tasks.values()))
+            messages.append(message)
             self._tasks.clear()
             self._templates.clear()
             self._forgotten.clear()

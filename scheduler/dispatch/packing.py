@@ -17,7 +17,8 @@ from berth.v1 import types_pb2
 from scheduler.core.state import LeaderState
 from scheduler.dispatch.desk import AgentSession
 from scheduler.dispatch.files import FilePost
-from scheduler.dispatch.messages import TemplateKey, assignment_of, template_key, template_of
+from scheduler.dispatch.messages import TemplateKey, template_key, template_of
+from scheduler.dispatch.told_tasks import told_task
 
 log = structlog.get_logger()
 
@@ -89,11 +90,11 @@ class Packing:
         complete: bool,
     ) -> Delivery:
         """Freeze one session's part; `made` holds the templates that others were sent just now."""
-        assignments = []
+        assignments: dict[TaskId, bytes] = {}
         templates: list[types_pb2.TaskTemplate] = []
         for task in tasks:
             record = self._state.services[task.service_id].record
-            assignments.append(assignment_of(task, record))
+            assignments[task.id] = told_task(task, record)
             key = template_key(record, task)
             if key not in session.outbox.seen_templates:
                 session.outbox.seen_templates.add(key)
@@ -101,7 +102,7 @@ class Packing:
                 if template is None:
                     template = made[key] = self._template(task)
                 templates.append(template)
-        gone = [str(task_id) for task_id in forgotten]
+        gone = list(forgotten)
         files = self._files.batches(session.outbox.files, self._state.services, tasks, forgotten)
 
         def deliver(revision: Revision) -> None:

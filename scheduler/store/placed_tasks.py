@@ -7,9 +7,10 @@ that a document needs nothing but one join. The service's ID is repeated for eac
 node: 29 bytes, which etcd does not notice (it pays by the document), for half of the encoding time.
 Readers take any grouping of a document's tasks; the one before did.
 
-Most of a part is shared: of what is before the slot's number by all tasks of a service, of what is
-after it by all that were placed in the same turn. tests/unit/scheduler/store/test_placed_tasks.py
-holds the bytes to protobuf's own.
+Nearly all of a part is shared by the tasks that were made together (`berth.model.task.Cohort`):
+what is before the slot's number, but for its own length and that of the whole, and what is after.
+Others share what they can by content. tests/unit/scheduler/store/test_placed_tasks.py holds the
+bytes to protobuf's own.
 """
 
 from collections.abc import Iterable
@@ -17,8 +18,8 @@ from functools import lru_cache
 
 from berth.model.ids import ServiceId
 from berth.model.instant import Timestamp
-from berth.model.task import Task, TaskState
-from berth.wire.varints import delimited_head, number_field
+from berth.model.task import Cohort, Task, TaskState
+from berth.wire.varints import delimited_head, number_field, number_head, short_varints, varint
 from scheduler.store.recordpb import records_pb2 as pb
 from scheduler.store.schema import SCHEMA
 
@@ -26,6 +27,8 @@ _DOCUMENT_HEAD = pb.PlacementsRecord(schema=SCHEMA).SerializeToString()
 _SERVICES = pb.PlacementsRecord.SERVICES_FIELD_NUMBER
 _TASKS = pb.ServicePlacements.TASKS_FIELD_NUMBER
 _SLOT = pb.PlacedTask.SLOT_FIELD_NUMBER
+_SHORT = short_varints()
+_VARINT_LENGTH_MAX = 10
 
 
 def encode_placements(tasks: Iterable[Task]) -> bytes:
@@ -35,6 +38,11 @@ def encode_placements(tasks: Iterable[Task]) -> bytes:
 
 def _encoded(task: Task) -> bytes:
     """Return a task's part of its node's document, and keep it with the task."""
+    if task.cohort is not None and not task.granted:
+        shared = task.cohort.stored or _shared(task.cohort, task)
+        slot = _SHORT[task.slot] if task.slot < len(_SHORT) else varint(task.slot)
+        encoded = task.encoded = shared[len(slot)] + slot + shared[0]
+        return encoded
     body = number_field(_SLOT, task.slot) + _after_slot(
         task.attempt, task.template_version, task.desired, task.observed, task.created_at
     )
@@ -45,6 +53,23 @@ def _encoded(task: Task) -> bytes:
         body += placed.SerializeToString()  # The last field: joined messages are merged.
     encoded = task.encoded = _before_task(task.service_id, len(body)) + body
     return encoded
+
+
+def _shared(cohort: Cohort, task: Task) -> tuple[bytes, ...]:
+    """Return what is after the slot's varint, then what is before it, by its length from 1 on."""
+    assert task.slot, "a global service's task has no slot, and no cohort"
+    tail = _after_slot(
+        task.attempt, task.template_version, task.desired, task.observed, task.created_at
+    )
+    head = number_head(_SLOT)
+    cohort.stored = (
+        tail,
+        *(
+            _before_task(task.service_id, len(head) + length + len(tail)) + head
+            for length in range(1, _VARINT_LENGTH_MAX + 1)
+        ),
+    )
+    return cohort.stored
 
 
 @lru_cache(maxsize=4096)

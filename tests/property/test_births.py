@@ -14,17 +14,18 @@ from berth.model.ids import NodeId, ServiceId, task_id, task_ids
 from berth.model.task import Task, TaskState, newborn_tasks
 from scheduler.core import invariants
 from scheduler.core.births import add_first_tasks, bind_group
+from scheduler.core.chronicle import TaskChange
 from scheduler.core.placement.place import place
 from scheduler.core.service_record import create_record
 from scheduler.core.service_state import STORY_LENGTH, ServiceState
 from scheduler.core.state import LeaderState
-from scheduler.dispatch.messages import assignment_of
+from scheduler.dispatch.told_tasks import told_task
 from scheduler.store.records import encode_changes
 from tests.builders import a_spec
 from tests.unit.scheduler.core.world import World
 
 S = TaskState
-NAMES = tuple(field.name for field in fields(Task))
+NAMES = tuple(field.name for field in fields(Task) if field.name != "cohort")
 
 
 def one_by_one(world: World, service: ServiceState, slots: Sequence[int]) -> None:
@@ -62,15 +63,22 @@ def what_is_known(state: LeaderState) -> dict[str, object]:
             for service in state.services.values()
         ],
         "changes": [
-            (service.record.id, task.id, *rest) for service, task, *rest in state.chronicle.changes
+            (at, service.record.id, task.id, *rest)
+            for at, (service, task, *rest) in what_happened(state)
         ],
     }
+
+
+def what_happened(state: LeaderState) -> list[tuple[int, TaskChange]]:
+    state.chronicle.seal(World(nodes=0).now.timestamp)
+    happened = state.chronicle.read(0, 10**20, with_tasks=True)
+    return [(at, told) for at, told in happened if isinstance(told, tuple)]
 
 
 def what_leaves(state: LeaderState) -> list[object]:
     unsaved, untold, forgotten = state.take_changes()
     told = [
-        (node, [assignment_of(t, state.services[t.service_id].record) for t in tasks.values()])
+        (node, [told_task(t, state.services[t.service_id].record) for t in tasks.values()])
         for node, tasks in untold.items()
     ]
     return [encode_changes(state, unsaved), told, forgotten]

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from berth.model.ids import Epoch, NodeId, Revision
+from berth.model.ids import Epoch, NodeId, Revision, TaskId
 from berth.v1 import dispatcher_pb2 as pb
 from berth.v1 import types_pb2
 from scheduler.dispatch.outbox import Outbox
+from scheduler.dispatch.told_tasks import told
 from tests.fakes.virtual_time import run_virtually
 
 
@@ -26,12 +27,14 @@ def put(
     complete: bool = False,
 ) -> None:
     """Put tasks written as "a:512" (ID and desired state)."""
-    assignments = []
+    assignments = {}
     for word in tasks.split():
         task_id, _, desired = word.partition(":")
-        assignments.append(types_pb2.TaskAssignment(task_id=task_id, desired=int(desired)))
+        message = types_pb2.TaskAssignment(task_id=task_id, desired=int(desired))
+        assignments[TaskId(task_id)] = told(message)
+    gone = [TaskId(word) for word in forgotten.split()]
     known = [types_pb2.TaskTemplate(service_id=word, version=1) for word in templates.split()]
-    outbox.put(Revision(revision), assignments, known, forgotten.split(), complete=complete)
+    outbox.put(Revision(revision), assignments, known, gone, complete=complete)
 
 
 def taken(outbox: Outbox) -> pb.SchedulerMessage:

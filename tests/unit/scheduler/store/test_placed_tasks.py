@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from berth.model.ids import NodeId, ServiceId
 from berth.model.instant import Instant, Timestamp
-from berth.model.task import Task, TaskState
+from berth.model.task import Task, TaskState, newborn_tasks
 from scheduler.core.now import Now
 from scheduler.store.placed_tasks import encode_placements
 from scheduler.store.recordpb import records_pb2 as pb
@@ -88,6 +88,26 @@ def test_any_document_is_byte_for_byte_protobufs(tasks: list[Task]) -> None:
     expected = as_protobuf_writes(tasks)
     assert encode_placements(tasks) == expected
     assert encode_placements(tasks) == expected  # From the parts that are kept.
+
+
+@given(
+    st.lists(st.integers(1, 2**40) | st.sampled_from([127, 128, 16_383, 16_384]), max_size=9),
+    st.text("abc", max_size=130),
+    st.integers(1, 2**40),
+)
+def test_so_it_is_for_a_cohort(slots: list[int], service: str, attempt: int) -> None:
+    tasks = newborn_tasks(
+        ["t" for _ in slots],
+        slots,
+        service_id=ServiceId(service),
+        attempt=attempt,
+        template_version=3,
+        now=NOW.instant,
+        today=NOW.timestamp,
+    )
+    for task in tasks:
+        task.observed = TaskState.ASSIGNED
+    assert encode_placements(tasks) == as_protobuf_writes(tasks)
 
 
 def test_a_document_as_it_was_grouped_before_is_read():
