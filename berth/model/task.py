@@ -5,7 +5,7 @@ The numbers and their gaps are Swarm's. Who may make which transition is tabled 
 else; docs/task-lifecycle.md is generated from it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
@@ -146,6 +146,10 @@ class TaskStatus:
     """Where its container is reached: (network's name, address with prefix)."""
 
 
+COHORT_MIN = 16
+"""Among fewer, sharing costs more than it saves."""
+
+
 @dataclass(slots=True, eq=False)
 class Cohort:
     """What tasks share that were made together, for as long as nothing but their place is new.
@@ -206,8 +210,8 @@ class Task:
 
 
 def newborn_tasks(
-    ids: Iterable[TaskId],
-    slots: Iterable[int],
+    ids: Sequence[TaskId],
+    slots: Sequence[int],
     *,
     service_id: ServiceId,
     attempt: int,
@@ -217,10 +221,11 @@ def newborn_tasks(
 ) -> list[Task]:
     """Return a task for each slot of a replicated service: wanted RUNNING, waiting for a place.
 
-    The same as a call of `Task` for each, all of one cohort, field by field without the call, which
-    would cost more than twice as much; a test compares the two.
+    The same as a call of `Task` for each, of one cohort if they are many, field by field without
+    the call, which would cost more than twice as much; a test compares the two.
     """
-    new, running, pending, cohort = Task.__new__, TaskState.RUNNING, TaskState.PENDING, Cohort()
+    new, running, pending = Task.__new__, TaskState.RUNNING, TaskState.PENDING
+    cohort = Cohort() if len(ids) >= COHORT_MIN else None
     tasks = []
     for task_id, slot in zip(ids, slots, strict=True):
         task = new(Task)

@@ -122,16 +122,17 @@ def _writers(kind: type) -> tuple[_ReadAll, tuple[_Write, ...], _ReadAll, tuple[
     """Return how to read and write all fields, and the same of those that may be None or empty."""
     hints = typing.get_type_hints(kind)
     names = [field.name for field in fields(kind)]
-    optional = [name for name in names if _plain(hints[name])[1]]
+    optional = [name for name in names if plain_type(hints[name])[1]]
     return (
-        _reads(names),
+        reader_of_all(names),
         tuple(_writer(kind, name, hints[name]) for name in names),
-        _reads(optional),
+        reader_of_all(optional),
         tuple(_writer(kind, name, hints[name]) for name in optional),
     )
 
 
-def _reads(names: list[str]) -> _ReadAll:
+def reader_of_all(names: list[str]) -> _ReadAll:
+    """Return what reads all of these attributes at once."""
     if len(names) > 1:
         return attrgetter(*names)
     return lambda value: tuple(getattr(value, name) for name in names)
@@ -143,7 +144,7 @@ def _readers(kind: type) -> tuple[tuple[str, _Read], ...]:
     return tuple((f.name, _reader(kind, f.name, hints[f.name])) for f in fields(kind))
 
 
-def _plain(hint: Any) -> tuple[Any, bool]:
+def plain_type(hint: Any) -> tuple[Any, bool]:
     """Strip NewType and Optional; return the bare type and whether None is allowed."""
     optional = False
     if typing.get_origin(hint) in (Union, types.UnionType):
@@ -155,7 +156,7 @@ def _plain(hint: Any) -> tuple[Any, bool]:
 
 
 def _writer(kind: type, name: str, hint: Any) -> _Write:
-    bare, _ = _plain(hint)
+    bare, _ = plain_type(hint)
     origin = typing.get_origin(bare)
     write: _Write
     if (kind, name) in _TUPLE_FIELDS:
@@ -165,7 +166,7 @@ def _writer(kind: type, name: str, hint: Any) -> _Write:
             for item in items:
                 getattr(message, name).add(**dict(zip(parts, item, strict=True)))
     elif origin is tuple:
-        element, _ = _plain(typing.get_args(bare)[0])
+        element, _ = plain_type(typing.get_args(bare)[0])
         if is_dataclass(element):
 
             def write(items: Any, message: Message) -> None:
@@ -207,7 +208,7 @@ def _writer(kind: type, name: str, hint: Any) -> _Write:
 
 
 def _reader(kind: type, name: str, hint: Any) -> _Read:
-    bare, optional = _plain(hint)
+    bare, optional = plain_type(hint)
     origin = typing.get_origin(bare)
     if (kind, name) in _TUPLE_FIELDS:
         parts = _TUPLE_FIELDS[kind, name]
@@ -215,7 +216,7 @@ def _reader(kind: type, name: str, hint: Any) -> _Read:
             tuple(getattr(item, part) for part in parts) for item in getattr(message, name)
         )
     if origin is tuple:
-        element, _ = _plain(typing.get_args(bare)[0])
+        element, _ = plain_type(typing.get_args(bare)[0])
         if is_dataclass(element):
             return lambda message: tuple(
                 from_proto(element, item)  # type: ignore[arg-type]  # a class, checked above

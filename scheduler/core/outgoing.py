@@ -4,12 +4,17 @@ Duty: keep it together and hand it over, whole or of some nodes only. Not here: 
 (state, which is built on this), sending it (scheduler.leader).
 """
 
+from collections.abc import Iterable
+from typing import TypeVar
+
 from berth.model.ids import NodeId, TaskId
 from berth.model.instant import Instant
 from berth.model.task import Task
 from scheduler.core.chronicle import Chronicle
 from scheduler.core.files import FileShelf
 from scheduler.core.unsaved import Unsaved
+
+T = TypeVar("T")
 
 
 class Outgoing:
@@ -36,15 +41,22 @@ class Outgoing:
     ) -> tuple[Unsaved, dict[NodeId, dict[TaskId, Task]], dict[NodeId, list[TaskId]]]:
         """Hand over what must be written and told, but of so many nodes only; begin anew.
 
-        What is taken can be committed by itself: all that placements may rest on is in it.
+        What is taken can be committed by itself: all that placements may rest on is in it. Words to
+        nodes that have nothing to be written go with the last of them.
         """
         unsaved, self.unsaved = self.unsaved, self.unsaved.split_off(nodes_max)
         unsaved.events = self.chronicle.take_unsaved()
         for node in unsaved.placements:
             self.lagging.pop(node, None)
-        untold, self.untold = self.untold, {}
-        forgotten, self.forgotten = self.forgotten, {}
-        left = self.unsaved.placements
-        self.untold = {node: untold.pop(node) for node in left if node in untold}
-        self.forgotten = {node: forgotten.pop(node) for node in left if node in forgotten}
+        if self.unsaved.placements:
+            taken = unsaved.placements
+            untold, forgotten = _part(self.untold, taken), _part(self.forgotten, taken)
+        else:
+            untold, self.untold = self.untold, {}
+            forgotten, self.forgotten = self.forgotten, {}
         return unsaved, untold, forgotten
+
+
+def _part(words: dict[NodeId, T], nodes: Iterable[NodeId]) -> dict[NodeId, T]:
+    """Take out and return what `words` has of these nodes."""
+    return {node: words.pop(node) for node in nodes if node in words}

@@ -45,9 +45,10 @@ class Unsaved:
         """Take out and return the placements of all but `nodes_max` nodes; None leaves all."""
         if nodes_max is None or len(self.placements) <= nodes_max:
             return Unsaved()
+        # The many stay where they are, so that a commit in slices costs no more than one in whole.
         # Any of the services may have tasks in what is left.
-        left = Unsaved(
-            placements=dict.fromkeys(islice(self.placements, nodes_max, None)), tasks=self.tasks
-        )
-        self.placements = dict.fromkeys(islice(self.placements, nodes_max))
+        left = Unsaved(placements=self.placements, tasks=self.tasks)
+        self.placements = dict.fromkeys(islice(left.placements, nodes_max))
+        for node in self.placements:
+            del left.placements[node]
         return left

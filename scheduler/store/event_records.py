@@ -6,17 +6,19 @@ Not here: which are kept (scheduler.core.chronicle), the other records (records)
 from collections.abc import Sequence
 
 from berth.model.events import ObjectEvent
-from berth.wire.convert import from_proto, write_proto
+from berth.wire.convert import from_proto
+from berth.wire.encoded import encoded
+from berth.wire.varints import delimited
 from scheduler.store.recordpb import records_pb2 as pb
 from scheduler.store.schema import SCHEMA, checked
+
+_HEAD = pb.EventsRecord(schema=SCHEMA).SerializeToString()
+_EVENTS = pb.EventsRecord.EVENTS_FIELD_NUMBER
 
 
 def encode_events(events: Sequence[ObjectEvent]) -> bytes:
     """Return the stored form of one document of events."""
-    message = pb.EventsRecord(schema=SCHEMA)
-    for event in events:
-        write_proto(event, message.events.add())
-    return message.SerializeToString(deterministic=True)
+    return _HEAD + b"".join([delimited(_EVENTS, encoded(event)) for event in events])
 
 
 def decode_events(value: bytes) -> list[ObjectEvent]:

@@ -17,6 +17,8 @@ from berth.model.node import Node
 from berth.model.service import EndpointSpec, ServiceSpec, TaskSpec
 from berth.model.task import FinishedTask, Task, TaskState
 from berth.wire.convert import from_proto, write_proto
+from berth.wire.encoded import encoded
+from berth.wire.varints import delimited
 from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.job_record import JobRecord
 from scheduler.core.now import Now
@@ -130,12 +132,13 @@ def encode_service(record: ServiceRecord) -> bytes:
         attempt_floor=record.attempt_floor,
         sealed_auth=record.sealed_auth,
         previous_sealed_auth=record.previous_sealed_auth,
-        former_images=record.former_images,
     )
-    write_proto(record.spec, message.spec)
+    specs = delimited(pb.ServiceRecord.SPEC_FIELD_NUMBER, encoded(record.spec))
     if record.previous_spec is not None:
-        write_proto(record.previous_spec, message.previous_spec)
-        message.previous_spec.SetInParent()
+        field = pb.ServiceRecord.PREVIOUS_SPEC_FIELD_NUMBER
+        specs += delimited(field, encoded(record.previous_spec))
+    if record.former_images:
+        message.former_images.update(record.former_images)
     for version, template in record.templates.items():
         if version == record.template_version:
             continue  # It is the spec's own.
@@ -154,7 +157,7 @@ def encode_service(record: ServiceRecord) -> bytes:
     if record.job is not None:
         message.job.SetInParent()
         write_proto(record.job, message.job)
-    return message.SerializeToString()
+    return message.SerializeToString() + specs  # A reader takes fields in any order.
 
 
 def decode_service(value: bytes) -> ServiceRecord:

@@ -1,5 +1,7 @@
 """What leaves is handed over once, and events in the same breath as what they tell of."""
 
+from berth.model.ids import NodeId
+from scheduler.core.step import take_turn
 from tests.builders import a_spec
 from tests.unit.scheduler.core.world import World
 
@@ -14,3 +16,22 @@ def test_events_are_handed_over_with_the_documents_that_they_tell_of() -> None:
     (events,) = unsaved.events.values()
     assert [(event.kind, event.action) for event in events] == [("service", "create")]
     assert not world.state.take_changes()[0].events
+
+
+def test_slices_hold_together_what_the_whole_would() -> None:
+    worlds = [World(nodes=9), World(nodes=9)]
+    for world in worlds:
+        world.state.take_changes()
+        world.create(a_spec(replicas=20))
+        take_turn(world.state, world.timers, world.now)
+        world.state.untold.update({NodeId("elsewhere"): {}})
+    unsaved, untold, _ = worlds[0].state.take_changes()
+    parts = []
+    while not parts or worlds[1].state.unsaved.placements:
+        parts.append(worlds[1].state.take_changes(nodes_max=2))
+    assert [len(part.placements) for part, _, _ in parts] == [2, 2, 2, 2, 1]
+    assert [node for part, _, _ in parts for node in part.placements] == list(unsaved.placements)
+    assert all(list(told) == list(part.placements) for part, told, _ in parts[:-1])
+    assert {node for _, told, _ in parts for node in told} == untold.keys()
+    assert "elsewhere" in parts[-1][1]
+    assert not worlds[1].state.untold

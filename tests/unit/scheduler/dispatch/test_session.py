@@ -82,6 +82,6 @@ def test_the_first_message_leaves_at_once_and_what_soon_follows_travels_together
             for at, message in stream.written
         ]
 
-    times, told = zip(*run_virtually(main()), strict=True)
-    assert told == (["t1"], ["t2", "t3"], ["t4"])
+    times, sent = zip(*run_virtually(main()), strict=True)
+    assert sent == (["t1"], ["t2", "t3"], ["t4"])
     assert times == pytest.approx((0.0, 0.02, 0.04))
