@@ -4,8 +4,8 @@ Without bursts every turn is committed at once, unless another commit is under w
 same documents change turn after turn, and each commit means a message to every node in it; a
 message costs the leader the same whether it holds one task or twenty
 (docs/adr/0008-gather-in-bursts.md). So, with nobody waiting for an answer, tasks are gathered until
-each node gets several at once, for as long at most as the messages themselves would take: then
-these are sent while the next ones gather.
+each node gets several at once, for two seconds at most, or as long as the messages themselves would
+take: then these are sent while the next ones gather.
 """
 
 COMMIT_EVERY_S = 0.1
@@ -38,9 +38,12 @@ JOINING_PER_COMMIT = 32
 begin at once when another scheduler has become leader, and its turns must go on meanwhile."""
 
 GATHER_S = 2.0
-"""How long tasks of a burst may gather at most; or as long as their messages take, if that is more.
-On a busy machine turns are slow; without this, each node would be told of a few tasks at a time,
-and the messages would make the machine busier still."""
+GATHER_A_NODE_S = 0.003
+"""How long tasks of a burst may gather: so long for each node that is to be told of something, two
+seconds at most, or as long as the messages take, if that is more. On a busy machine turns are slow;
+without this, each node would be told of a few tasks at a time, and the messages would make the
+machine busier still. Where few nodes are told of anything there is nothing to gather: a new leader
+to which all agents turn has long turns, too, and the first changes must not wait for their end."""
 
 
 def is_commit_due(
@@ -59,4 +62,4 @@ def is_commit_due(
         return False
     if is_awaited or tasks >= nodes * FAT_MESSAGE_TASKS:
         return True
-    return waited_s >= max(nodes * MESSAGE_COST_S, GATHER_S)
+    return waited_s >= max(nodes * MESSAGE_COST_S, min(nodes * GATHER_A_NODE_S, GATHER_S))
