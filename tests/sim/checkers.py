@@ -325,11 +325,17 @@ class Checkers:
         crowded = {slot: tasks for slot, tasks in service.slots.items() if len(tasks) > 1}
         begun = {slot for slot, tasks in crowded.items() if _is_busy(state, service, tasks)}
         view.busy[record.id] = begun
-        # One that finds no place does not count, since it must not hold up the others.
-        busy = {slot for slot in begun if all(task.node_id for task in crowded[slot])}
         status = record.update_status
         if status is None or not status.state.is_active or record.is_removing:
             return
+        # One that finds no place does not count, since it must not hold up the others; nor does one
+        # whose new task failed, which is restarted whatever else is under way.
+        busy = {
+            slot
+            for slot in begun
+            if all(task.node_id for task in crowded[slot])
+            and not _has_failed(service, slot, status.started_at)
+        }
         policy = record.spec.rollback if status.state.is_rollback else record.spec.update
         most = effective_update(policy).parallelism
         self._history.check(
@@ -360,6 +366,16 @@ def _is_busy(state: LeaderState, service: ServiceState, tasks: list[Task]) -> bo
         and not state.nodes[task.node_id].must_be_left
         and (task.is_wanted or task.reason == "a newer task replaces it")
         for task in olds
+    )
+
+
+def _has_failed(service: ServiceState, slot: SlotKey, since: Timestamp) -> bool:
+    """Return whether the slot's newest end is that of a task of the newest template."""
+    history = service.history.get(slot, ())
+    return (
+        bool(history)
+        and history[-1].template_version == service.record.template_version
+        and history[-1].finished_at >= since
     )
 
 
