@@ -51,6 +51,9 @@ def measure_cut(
         cluster.power_off(victim.name)
         for side, (_, clock) in clocks.items():
             took = clock.wait_running(replicas, but_on=victim.name) - began
+            if took <= 0:
+                say(f"{name}: {side.name} had nothing on {victim.name}: not counted")
+                continue
             found.add(f"{name}_{side.name}_s", took)
             say(f"{name}: {side.name} {took:.2f} s")
     cluster.power_on(victim.name)
