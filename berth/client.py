@@ -349,17 +349,16 @@ class ControlClient(EventCalls, FileCalls, NetworkCalls):
 
     async def _listed(self, method: str, request: Any, kind: type[T], field: str) -> Sequence[T]:
         """Return a list: with a memory the very one of before, while nothing in it has changed."""
-        memory = self._memory
-        if memory is None:
-            answer = await self._call(method, request)
-            if getattr(answer, "is_too_long", False):
-                raise TooManyError("too many for one answer; walk them")
-            return await self._read_all(kind, getattr(answer, field))
-        key = request.SerializeToString(deterministic=True)
-        request.known_edition, known = memory.listed(method, key)
+        memory, key = self._memory, b""
+        known: Sequence[T] = ()
+        if memory is not None:
+            key = request.SerializeToString(deterministic=True)
+            request.known_edition, known = memory.listed(method, key)
         answer = await self._call(method, request)
         if getattr(answer, "is_too_long", False):
             raise TooManyError("too many for one answer; walk them")
+        if memory is None:
+            return await self._read_all(kind, getattr(answer, field))
         if answer.is_unchanged:
             return known
         found = await self._read_all(kind, getattr(answer, field))

@@ -3,8 +3,8 @@
 Duty: one decorator, for the few kinds of value of which a burst makes several a task. Not here: all
 other values, which are frozen dataclasses.
 
-A frozen dataclass sets each field by a call, so that one with fifteen fields takes 3 µs to make,
-four times as long as an ordinary one. mypy refuses changes of either kind alike.
+A frozen dataclass sets each field by a call, so that one with fifteen fields takes 1.9 µs to make
+and an ordinary one 0.24 (timeit, Python 3.11). mypy refuses changes of either kind alike.
 """
 
 from dataclasses import dataclass

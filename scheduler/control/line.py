@@ -112,11 +112,18 @@ class Line:
 
     async def _carry(self, channel: grpc.aio.Channel) -> None:
         """Serve one line until it breaks, nobody uses it, or another channel is asked for."""
-        call = channel.stream_stream(
-            _CALL,
-            request_serializer=pb.Questions.SerializeToString,
-            response_deserializer=pb.Answers.FromString,
-        )(None)
+        try:
+            call = channel.stream_stream(
+                _CALL,
+                request_serializer=pb.Questions.SerializeToString,
+                response_deserializer=pb.Answers.FromString,
+            )(None)
+        except grpc.aio.UsageError:  # It was closed since its question was asked.
+            closed = [each for each in self._unsent if each.channel is channel]
+            self._unsent = [each for each in self._unsent if each.channel is not channel]
+            self._sent |= {each.question.id: each for each in closed}
+            self._lose("its connection was closed")
+            return
         try:
             async with asyncio.TaskGroup() as group:
                 reading = group.create_task(self._read(call))

@@ -2,7 +2,7 @@
 
 Duty: the service of line.proto. Not here: asking (line), the answers (service).
 
-Invariant (tests/unit/scheduler/control/test_line_answers.py): a question is answered as a forwarded
+Invariant (tests/unit/scheduler/control/test_line.py): a question is answered as a forwarded
 call of its own is, and refused alike; only reads are answered.
 """
 

@@ -16,7 +16,15 @@ from berth.access import CONTROL_CALLS, UserRole
 from berth.certificates import create_authority, issue
 from berth.clock import SystemClock
 from berth.entropy import SystemEntropy
-from berth.v1 import control_pb2, dispatcher_pb2, dispatcher_pb2_grpc, streams_pb2, streams_pb2_grpc
+from berth.v1 import (
+    control_pb2,
+    dispatcher_pb2,
+    dispatcher_pb2_grpc,
+    line_pb2,
+    line_pb2_grpc,
+    streams_pb2,
+    streams_pb2_grpc,
+)
 from berth.wire.channel import open_channel
 from berth.wire.convert import to_proto
 from berth.wire.tls import Role, TlsSettings
@@ -108,6 +116,33 @@ def test_users_and_schedulers_may_use_the_control_api(certificates, role):
             return await control_status(channel, CONTROL.methods_by_name["ListServices"])
 
     assert asyncio.run(main()) == (grpc.StatusCode.OK, "")
+
+
+@pytest.mark.parametrize("role", ["scheduler", "agent", *UserRole])
+def test_only_schedulers_ask_for_others(certificates, role):
+    """On the line nobody's role is judged anew: a viewer would be taken for a scheduler there."""
+
+    async def scenario():
+        async with (
+            serving("s1", tls=certificates["scheduler"], leader_wait_s=0.1) as scheduler,
+            open_channel(scheduler.address, certificates[role]) as channel,
+        ):
+            line = line_pb2_grpc.LineStub(channel).Ask()
+            question = line_pb2.Question(id=1, method="ServiceLogs")
+            try:
+                await line.write(line_pb2.Questions(questions=[question]))
+                answers = await line.read()
+            except grpc.aio.AioRpcError as error:
+                return error.code(), error.details()
+            line.cancel()
+            return grpc.StatusCode.OK, answers.answers[0].ask_alone
+
+    code, words = asyncio.run(scenario())
+    if role == "scheduler":
+        assert (code, words) == (grpc.StatusCode.OK, True)
+    else:
+        assert code is DENIED
+        assert "only schedulers do" in words
 
 
 @pytest.mark.parametrize("role", list(UserRole))

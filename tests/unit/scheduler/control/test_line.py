@@ -125,6 +125,21 @@ def test_a_channel_that_is_closed_meanwhile_loses_nobody():
     asyncio.run(scenario())
 
 
+def test_a_channel_that_was_closed_before_ends_its_question_and_not_the_line():
+    async def scenario():
+        async with (
+            desk() as (_, channel, line, running),
+            desk() as (_, other, _, _),
+        ):
+            await channel.close()
+            with pytest.raises(LineLostError):
+                await line.ask(channel, "ListNodes", b"", 5.0)
+            assert not running.done()
+            assert await line.ask(other, "ListNodes", b"2", 5.0) == b"2"
+
+    asyncio.run(scenario())
+
+
 def test_another_channel_is_asked_on_a_line_of_its_own():
     async def scenario():
         async with (
