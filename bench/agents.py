@@ -14,7 +14,7 @@ from bench.instant_runtime import InstantCalls, InstantRuntime
 from berth.clock import SystemClock
 from berth.entropy import SystemEntropy
 from berth.model.ids import NodeId
-from berth.wire import convert
+from berth.wire import convert, kernel_keepalive
 from berth.wire.wakeups import WakefulLoop
 from nodeagent.agent import Agent, AgentOptions
 from nodeagent.core.messages import TaskTemplate
@@ -26,6 +26,8 @@ from nodeagent.link.grpc_link import GrpcLink
 CONNECTING_MAX = 50
 """How many agents of a process are on their way to the leader at once, when they start: what is
 measured begins once all are there, and thousands that time out and try again only heat the room."""
+
+SWEEP_S = 1.0
 
 
 class NoJournal:
@@ -83,6 +85,27 @@ def share_templates() -> None:
     vars(decode)["from_proto"] = shared
 
 
+class KeepaliveSweep:
+    """Has the kernel watch all new connections of the process at once, instead of each by itself.
+
+    To find its own connection an agent looks through its process's open files: a dozen. Here they
+    are thousands, and each of thousands of agents would look through all of them.
+    """
+
+    def __init__(self) -> None:
+        self._ports: set[int] = set()
+
+    def arm_soon(self, port: int) -> bool:
+        if port not in self._ports:
+            self._ports.add(port)
+            asyncio.get_running_loop().call_later(SWEEP_S, self._sweep, port)
+        return True
+
+    def _sweep(self, port: int) -> None:
+        self._ports.discard(port)
+        kernel_keepalive.arm_connections(port)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scheduler", required=True)
@@ -94,6 +117,7 @@ def main() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(30), cache_logger_on_first_use=True
     )
     share_templates()
+    vars(kernel_keepalive)["arm_connection"] = KeepaliveSweep().arm_soon
     gc.set_threshold(100_000, 50, 50)
     with asyncio.Runner(loop_factory=WakefulLoop) as runner:
         runner.run(run(tuple(args.scheduler.split(",")), args.first, args.count, args.start_s))

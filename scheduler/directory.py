@@ -58,6 +58,10 @@ class Directory:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    async def wait_changed(self) -> None:
+        """Wait until who leads has changed, as far as we know."""
+        await self._changed.wait()
+
     @property
     def is_known(self) -> bool:
         """True when we lead, or know another scheduler that does."""

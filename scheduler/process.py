@@ -54,10 +54,12 @@ from scheduler.control.router import ControlRouter
 from scheduler.control.service import ControlService
 from scheduler.directory import Directory
 from scheduler.dispatch.service import DispatcherService
+from scheduler.dispatch.waiting_room import WaitingRoom
 from scheduler.election.etcd_election import EtcdElection
 from scheduler.election.port import Election, Leadership
 from scheduler.http_listener import serve_with_tls
 from scheduler.metrics import SchedulerMetrics
+from scheduler.reach import can_reach
 from scheduler.registry.resolve import ImageResolver
 from scheduler.reloads import LIVE, LiveParts, add_parts, etcd_settings, registry_settings
 from scheduler.replica import Replica
@@ -177,7 +179,8 @@ class SchedulerProcess:
         readiness: "_Readiness",
     ) -> OwnCalls:
         requires_tls = self._tls is not None
-        dispatcher = DispatcherService(directory, self._clock, requires_tls=requires_tls)
+        room = WaitingRoom(directory, can_reach, self._clock)
+        dispatcher = DispatcherService(room, self._clock, requires_tls=requires_tls)
         dispatcher_pb2_grpc.add_DispatcherServicer_to_server(dispatcher, server)
         relay = LogRelay(directory, self._clock, self._entropy)
         streams = StreamsService(relay, requires_tls=requires_tls)

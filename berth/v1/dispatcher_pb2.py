@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from berth.v1 import types_pb2 as berth_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x65rth/v1/dispatcher.proto\x12\x08\x62\x65rth.v1\x1a\x14\x62\x65rth/v1/types.proto\"\x9e\x02\n\x0c\x41gentMessage\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12 \n\x05hello\x18\x02 \x01(\x0b\x32\x0f.berth.v1.HelloH\x00\x12(\n\theartbeat\x18\x03 \x01(\x0b\x32\x13.berth.v1.HeartbeatH\x00\x12\'\n\x06status\x18\x04 \x01(\x0b\x32\x15.berth.v1.StatusBatchH\x00\x12$\n\x07goodbye\x18\x05 \x01(\x0b\x32\x11.berth.v1.GoodbyeH\x00\x12\x30\n\x0b\x64\x65scription\x18\x06 \x01(\x0b\x32\x19.berth.v1.NodeDescriptionH\x00\x12(\n\tdeparting\x18\x07 \x01(\x0b\x32\x13.berth.v1.DepartingH\x00\x42\x06\n\x04\x62ody\"\xab\x01\n\x05Hello\x12.\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32\x19.berth.v1.NodeDescription\x12#\n\x05tasks\x18\x02 \x03(\x0b\x32\x14.berth.v1.TaskStatus\x12\x15\n\rhighest_epoch\x18\x03 \x01(\x03\x12\x12\n\ncluster_id\x18\x04 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x05 \x01(\t\x12\x11\n\tdeparting\x18\x06 \x01(\x08\"M\n\tHeartbeat\x12\x12\n\nloop_lag_s\x18\x01 \x01(\x01\x12\x1a\n\x12\x63ontainers_running\x18\x02 \x01(\x03\x12\x10\n\x08sequence\x18\x03 \x01(\x03\"2\n\x0bStatusBatch\x12#\n\x05tasks\x18\x01 \x03(\x0b\x32\x14.berth.v1.TaskStatus\"\x0b\n\tDeparting\".\n\x07Goodbye\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x13\n\x0b\x65ngine_away\x18\x02 \x01(\x08\"\xf9\x02\n\x10SchedulerMessage\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12$\n\x07welcome\x18\x04 \x01(\x0b\x32\x11.berth.v1.WelcomeH\x00\x12,\n\x0b\x61ssignments\x18\x05 \x01(\x0b\x32\x15.berth.v1.AssignmentsH\x00\x12$\n\x07refused\x18\x06 \x01(\x0b\x32\x11.berth.v1.RefusedH\x00\x12+\n\x0blog_request\x18\x07 \x01(\x0b\x32\x14.berth.v1.LogRequestH\x00\x12-\n\x08settings\x18\x08 \x01(\x0b\x32\x19.berth.v1.ClusterSettingsH\x00\x12 \n\x05\x66iles\x18\x32 \x01(\x0b\x32\x0f.berth.v1.FilesH\x00\x12\x33\n\x0f\x64\x65parture_noted\x18\x33 \x01(\x0b\x32\x18.berth.v1.DepartureNotedH\x00\x42\x06\n\x04\x62ody\"V\n\x05\x46iles\x12\'\n\x08payloads\x18\x01 \x03(\x0b\x32\x15.berth.v1.FilePayload\x12$\n\twithdrawn\x18\x02 \x03(\x0b\x32\x11.berth.v1.FileKey\" \n\x0e\x44\x65partureNoted\x12\x0e\n\x06takers\x18\x01 \x01(\x03\"#\n\x07\x46ileKey\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"\xf0\x01\n\x07Welcome\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12+\n\x08settings\x18\x03 \x01(\x0b\x32\x19.berth.v1.ClusterSettings\x12\x12\n\nschedulers\x18\x04 \x03(\t\x12\x11\n\tnode_name\x18\x05 \x01(\t\x12\x36\n\x0bnode_labels\x18\x06 \x03(\x0b\x32!.berth.v1.Welcome.NodeLabelsEntry\x1a\x31\n\x0fNodeLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa8\x01\n\x0b\x41ssignments\x12\x10\n\x08\x63omplete\x18\x01 \x01(\x08\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12)\n\ttemplates\x18\x03 \x03(\x0b\x32\x16.berth.v1.TaskTemplate\x12\'\n\x05tasks\x18\x04 \x03(\x0b\x32\x18.berth.v1.TaskAssignment\x12\x11\n\tforgotten\x18\x05 \x03(\t\x12\x0e\n\x06purged\x18\x06 \x03(\t\"H\n\x07Refused\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x16\n\x0eleader_address\x18\x02 \x01(\t\x12\x15\n\rretry_after_s\x18\x03 \x01(\x01\"\x8f\x01\n\nLogRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08task_ids\x18\x02 \x03(\t\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12\x0c\n\x04tail\x18\x04 \x01(\x03\x12\r\n\x05since\x18\x05 \x01(\x01\x12\x0e\n\x06stdout\x18\x06 \x01(\x08\x12\x0e\n\x06stderr\x18\x07 \x01(\x08\x12\x0e\n\x06\x63\x61ncel\x18\x08 \x01(\x08\x32O\n\nDispatcher\x12\x41\n\x07Session\x12\x16.berth.v1.AgentMessage\x1a\x1a.berth.v1.SchedulerMessage(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x65rth/v1/dispatcher.proto\x12\x08\x62\x65rth.v1\x1a\x14\x62\x65rth/v1/types.proto\"\x9e\x02\n\x0c\x41gentMessage\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12 \n\x05hello\x18\x02 \x01(\x0b\x32\x0f.berth.v1.HelloH\x00\x12(\n\theartbeat\x18\x03 \x01(\x0b\x32\x13.berth.v1.HeartbeatH\x00\x12\'\n\x06status\x18\x04 \x01(\x0b\x32\x15.berth.v1.StatusBatchH\x00\x12$\n\x07goodbye\x18\x05 \x01(\x0b\x32\x11.berth.v1.GoodbyeH\x00\x12\x30\n\x0b\x64\x65scription\x18\x06 \x01(\x0b\x32\x19.berth.v1.NodeDescriptionH\x00\x12(\n\tdeparting\x18\x07 \x01(\x0b\x32\x13.berth.v1.DepartingH\x00\x42\x06\n\x04\x62ody\"\xd2\x01\n\x05Hello\x12.\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32\x19.berth.v1.NodeDescription\x12#\n\x05tasks\x18\x02 \x03(\x0b\x32\x14.berth.v1.TaskStatus\x12\x15\n\rhighest_epoch\x18\x03 \x01(\x03\x12\x12\n\ncluster_id\x18\x04 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x05 \x01(\t\x12\x11\n\tdeparting\x18\x06 \x01(\x08\x12\x13\n\x0bunreachable\x18\x07 \x03(\t\x12\x10\n\x08\x63\x61n_wait\x18\x08 \x01(\x08\"M\n\tHeartbeat\x12\x12\n\nloop_lag_s\x18\x01 \x01(\x01\x12\x1a\n\x12\x63ontainers_running\x18\x02 \x01(\x03\x12\x10\n\x08sequence\x18\x03 \x01(\x03\"2\n\x0bStatusBatch\x12#\n\x05tasks\x18\x01 \x03(\x0b\x32\x14.berth.v1.TaskStatus\"\x0b\n\tDeparting\".\n\x07Goodbye\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x13\n\x0b\x65ngine_away\x18\x02 \x01(\x08\"\x9f\x03\n\x10SchedulerMessage\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12$\n\x07welcome\x18\x04 \x01(\x0b\x32\x11.berth.v1.WelcomeH\x00\x12,\n\x0b\x61ssignments\x18\x05 \x01(\x0b\x32\x15.berth.v1.AssignmentsH\x00\x12$\n\x07refused\x18\x06 \x01(\x0b\x32\x11.berth.v1.RefusedH\x00\x12+\n\x0blog_request\x18\x07 \x01(\x0b\x32\x14.berth.v1.LogRequestH\x00\x12-\n\x08settings\x18\x08 \x01(\x0b\x32\x19.berth.v1.ClusterSettingsH\x00\x12 \n\x05\x66iles\x18\x32 \x01(\x0b\x32\x0f.berth.v1.FilesH\x00\x12\x33\n\x0f\x64\x65parture_noted\x18\x33 \x01(\x0b\x32\x18.berth.v1.DepartureNotedH\x00\x12$\n\x07waiting\x18\x34 \x01(\x0b\x32\x11.berth.v1.WaitingH\x00\x42\x06\n\x04\x62ody\"\x1b\n\x07Waiting\x12\x10\n\x08within_s\x18\x01 \x01(\x01\"V\n\x05\x46iles\x12\'\n\x08payloads\x18\x01 \x03(\x0b\x32\x15.berth.v1.FilePayload\x12$\n\twithdrawn\x18\x02 \x03(\x0b\x32\x11.berth.v1.FileKey\" \n\x0e\x44\x65partureNoted\x12\x0e\n\x06takers\x18\x01 \x01(\x03\"#\n\x07\x46ileKey\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"\xf0\x01\n\x07Welcome\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12+\n\x08settings\x18\x03 \x01(\x0b\x32\x19.berth.v1.ClusterSettings\x12\x12\n\nschedulers\x18\x04 \x03(\t\x12\x11\n\tnode_name\x18\x05 \x01(\t\x12\x36\n\x0bnode_labels\x18\x06 \x03(\x0b\x32!.berth.v1.Welcome.NodeLabelsEntry\x1a\x31\n\x0fNodeLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa8\x01\n\x0b\x41ssignments\x12\x10\n\x08\x63omplete\x18\x01 \x01(\x08\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12)\n\ttemplates\x18\x03 \x03(\x0b\x32\x16.berth.v1.TaskTemplate\x12\'\n\x05tasks\x18\x04 \x03(\x0b\x32\x18.berth.v1.TaskAssignment\x12\x11\n\tforgotten\x18\x05 \x03(\t\x12\x0e\n\x06purged\x18\x06 \x03(\t\"H\n\x07Refused\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x16\n\x0eleader_address\x18\x02 \x01(\t\x12\x15\n\rretry_after_s\x18\x03 \x01(\x01\"\x8f\x01\n\nLogRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08task_ids\x18\x02 \x03(\t\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12\x0c\n\x04tail\x18\x04 \x01(\x03\x12\r\n\x05since\x18\x05 \x01(\x01\x12\x0e\n\x06stdout\x18\x06 \x01(\x08\x12\x0e\n\x06stderr\x18\x07 \x01(\x08\x12\x0e\n\x06\x63\x61ncel\x18\x08 \x01(\x08\x32O\n\nDispatcher\x12\x41\n\x07Session\x12\x16.berth.v1.AgentMessage\x1a\x1a.berth.v1.SchedulerMessage(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,33 +37,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AGENTMESSAGE']._serialized_start=62
   _globals['_AGENTMESSAGE']._serialized_end=348
   _globals['_HELLO']._serialized_start=351
-  _globals['_HELLO']._serialized_end=522
-  _globals['_HEARTBEAT']._serialized_start=524
-  _globals['_HEARTBEAT']._serialized_end=601
-  _globals['_STATUSBATCH']._serialized_start=603
-  _globals['_STATUSBATCH']._serialized_end=653
-  _globals['_DEPARTING']._serialized_start=655
-  _globals['_DEPARTING']._serialized_end=666
-  _globals['_GOODBYE']._serialized_start=668
-  _globals['_GOODBYE']._serialized_end=714
-  _globals['_SCHEDULERMESSAGE']._serialized_start=717
-  _globals['_SCHEDULERMESSAGE']._serialized_end=1094
-  _globals['_FILES']._serialized_start=1096
-  _globals['_FILES']._serialized_end=1182
-  _globals['_DEPARTURENOTED']._serialized_start=1184
-  _globals['_DEPARTURENOTED']._serialized_end=1216
-  _globals['_FILEKEY']._serialized_start=1218
-  _globals['_FILEKEY']._serialized_end=1253
-  _globals['_WELCOME']._serialized_start=1256
-  _globals['_WELCOME']._serialized_end=1496
-  _globals['_WELCOME_NODELABELSENTRY']._serialized_start=1447
-  _globals['_WELCOME_NODELABELSENTRY']._serialized_end=1496
-  _globals['_ASSIGNMENTS']._serialized_start=1499
-  _globals['_ASSIGNMENTS']._serialized_end=1667
-  _globals['_REFUSED']._serialized_start=1669
-  _globals['_REFUSED']._serialized_end=1741
-  _globals['_LOGREQUEST']._serialized_start=1744
-  _globals['_LOGREQUEST']._serialized_end=1887
-  _globals['_DISPATCHER']._serialized_start=1889
-  _globals['_DISPATCHER']._serialized_end=1968
+  _globals['_HELLO']._serialized_end=561
+  _globals['_HEARTBEAT']._serialized_start=563
+  _globals['_HEARTBEAT']._serialized_end=640
+  _globals['_STATUSBATCH']._serialized_start=642
+  _globals['_STATUSBATCH']._serialized_end=692
+  _globals['_DEPARTING']._serialized_start=694
+  _globals['_DEPARTING']._serialized_end=705
+  _globals['_GOODBYE']._serialized_start=707
+  _globals['_GOODBYE']._serialized_end=753
+  _globals['_SCHEDULERMESSAGE']._serialized_start=756
+  _globals['_SCHEDULERMESSAGE']._serialized_end=1171
+  _globals['_WAITING']._serialized_start=1173
+  _globals['_WAITING']._serialized_end=1200
+  _globals['_FILES']._serialized_start=1202
+  _globals['_FILES']._serialized_end=1288
+  _globals['_DEPARTURENOTED']._serialized_start=1290
+  _globals['_DEPARTURENOTED']._serialized_end=1322
+  _globals['_FILEKEY']._serialized_start=1324
+  _globals['_FILEKEY']._serialized_end=1359
+  _globals['_WELCOME']._serialized_start=1362
+  _globals['_WELCOME']._serialized_end=1602
+  _globals['_WELCOME_NODELABELSENTRY']._serialized_start=1553
+  _globals['_WELCOME_NODELABELSENTRY']._serialized_end=1602
+  _globals['_ASSIGNMENTS']._serialized_start=1605
+  _globals['_ASSIGNMENTS']._serialized_end=1773
+  _globals['_REFUSED']._serialized_start=1775
+  _globals['_REFUSED']._serialized_end=1847
+  _globals['_LOGREQUEST']._serialized_start=1850
+  _globals['_LOGREQUEST']._serialized_end=1993
+  _globals['_DISPATCHER']._serialized_start=1995
+  _globals['_DISPATCHER']._serialized_end=2074
 # @@protoc_insertion_point(module_scope)

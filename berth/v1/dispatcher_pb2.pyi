@@ -26,20 +26,24 @@ class AgentMessage(_message.Message):
     def __init__(self, node_id: _Optional[str] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., status: _Optional[_Union[StatusBatch, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., description: _Optional[_Union[_types_pb2.NodeDescription, _Mapping]] = ..., departing: _Optional[_Union[Departing, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("description", "tasks", "highest_epoch", "cluster_id", "boot_id", "departing")
+    __slots__ = ("description", "tasks", "highest_epoch", "cluster_id", "boot_id", "departing", "unreachable", "can_wait")
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
     HIGHEST_EPOCH_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     DEPARTING_FIELD_NUMBER: _ClassVar[int]
+    UNREACHABLE_FIELD_NUMBER: _ClassVar[int]
+    CAN_WAIT_FIELD_NUMBER: _ClassVar[int]
     description: _types_pb2.NodeDescription
     tasks: _containers.RepeatedCompositeFieldContainer[_types_pb2.TaskStatus]
     highest_epoch: int
     cluster_id: str
     boot_id: str
     departing: bool
-    def __init__(self, description: _Optional[_Union[_types_pb2.NodeDescription, _Mapping]] = ..., tasks: _Optional[_Iterable[_Union[_types_pb2.TaskStatus, _Mapping]]] = ..., highest_epoch: _Optional[int] = ..., cluster_id: _Optional[str] = ..., boot_id: _Optional[str] = ..., departing: _Optional[bool] = ...) -> None: ...
+    unreachable: _containers.RepeatedScalarFieldContainer[str]
+    can_wait: bool
+    def __init__(self, description: _Optional[_Union[_types_pb2.NodeDescription, _Mapping]] = ..., tasks: _Optional[_Iterable[_Union[_types_pb2.TaskStatus, _Mapping]]] = ..., highest_epoch: _Optional[int] = ..., cluster_id: _Optional[str] = ..., boot_id: _Optional[str] = ..., departing: _Optional[bool] = ..., unreachable: _Optional[_Iterable[str]] = ..., can_wait: _Optional[bool] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ("loop_lag_s", "containers_running", "sequence")
@@ -70,7 +74,7 @@ class Goodbye(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., engine_away: _Optional[bool] = ...) -> None: ...
 
 class SchedulerMessage(_message.Message):
-    __slots__ = ("node_id", "epoch", "revision", "welcome", "assignments", "refused", "log_request", "settings", "files", "departure_noted")
+    __slots__ = ("node_id", "epoch", "revision", "welcome", "assignments", "refused", "log_request", "settings", "files", "departure_noted", "waiting")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -81,6 +85,7 @@ class SchedulerMessage(_message.Message):
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     FILES_FIELD_NUMBER: _ClassVar[int]
     DEPARTURE_NOTED_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     epoch: int
     revision: int
@@ -91,7 +96,14 @@ class SchedulerMessage(_message.Message):
     settings: _types_pb2.ClusterSettings
     files: Files
     departure_noted: DepartureNoted
-    def __init__(self, node_id: _Optional[str] = ..., epoch: _Optional[int] = ..., revision: _Optional[int] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignments: _Optional[_Union[Assignments, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., log_request: _Optional[_Union[LogRequest, _Mapping]] = ..., settings: _Optional[_Union[_types_pb2.ClusterSettings, _Mapping]] = ..., files: _Optional[_Union[Files, _Mapping]] = ..., departure_noted: _Optional[_Union[DepartureNoted, _Mapping]] = ...) -> None: ...
+    waiting: Waiting
+    def __init__(self, node_id: _Optional[str] = ..., epoch: _Optional[int] = ..., revision: _Optional[int] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignments: _Optional[_Union[Assignments, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., log_request: _Optional[_Union[LogRequest, _Mapping]] = ..., settings: _Optional[_Union[_types_pb2.ClusterSettings, _Mapping]] = ..., files: _Optional[_Union[Files, _Mapping]] = ..., departure_noted: _Optional[_Union[DepartureNoted, _Mapping]] = ..., waiting: _Optional[_Union[Waiting, _Mapping]] = ...) -> None: ...
+
+class Waiting(_message.Message):
+    __slots__ = ("within_s",)
+    WITHIN_S_FIELD_NUMBER: _ClassVar[int]
+    within_s: float
+    def __init__(self, within_s: _Optional[float] = ...) -> None: ...
 
 class Files(_message.Message):
     __slots__ = ("payloads", "withdrawn")

@@ -52,6 +52,12 @@ def arm_connection(port: int) -> bool:
     return found
 
 
+def arm_connections(port: int) -> int:
+    """Arm all connections to a peer's `port`; return how many there are."""
+    found = [_arm(fd, lambda it: _is_connection_to(it, port)) for fd in _open_fds()]
+    return sum(fresh is not None for fresh in found)
+
+
 def duplicate(fd: int) -> socket.socket:
     """Return another handle of the socket that has this number; close it.
 

@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_S = 3.0
 WELCOME_TIMEOUT_S = 5.0
+"""Longer if a scheduler says so, but never longer than `WAITING_MAX_S`."""
+WAITING_MAX_S = 120.0
 GOODBYE_TIMEOUT_S = 1.0
 RETRY_AFTER_MAX_S = 30.0
 _HOPS_MAX = 3  # Refusals followed at once; then two schedulers that point at each other must wait.
@@ -115,6 +117,8 @@ class Session:
         self._may_hold = asyncio.Event()
         self._may_hold.set()
         self._failed: dict[str, Instant] = {}
+        self._broken: tuple[str, Instant] | None = None
+        """Whose session broke last, and when."""
         self.address = ""
         """The scheduler that welcomed us last."""
 
@@ -191,6 +195,14 @@ class Session:
         # our own network's, and it is over.
         return any(at >= failed_at for other, at in self._failed.items() if other != hint)
 
+    def _unreachable(self) -> list[str]:
+        """Return the schedulers that could not be reached, or fell silent, a moment ago."""
+        since = self._clock.instant() - _FAILURE_MEMORY_S
+        found = dict(self._failed)
+        if self._broken is not None:
+            found.setdefault(*self._broken)
+        return [address for address, at in found.items() if at >= since]
+
     async def _attend(self, address: str) -> _Refusal | None:
         """Hold one session at `address` until it ends; return a refusal if that is how it ended."""
         self.address = ""
@@ -222,10 +234,17 @@ class Session:
 
     async def _converse(self, stream: SchedulerStream, address: str) -> _Refusal | None:
         messages = aiter(stream)
-        async with asyncio.timeout(WELCOME_TIMEOUT_S):
+        async with asyncio.timeout(WELCOME_TIMEOUT_S) as patience:
             self._take_batch()  # The hello tells all of it.
-            await self._send(stream, pb.AgentMessage(hello=self._owner.hello()))
+            hello = self._owner.hello()
+            hello.can_wait = True
+            hello.unreachable.extend(self._unreachable())
+            await self._send(stream, pb.AgentMessage(hello=hello))
             first = await anext(messages, None)
+            while first is not None and first.WhichOneof("body") == "waiting":
+                within_s = min(first.waiting.within_s, WAITING_MAX_S)
+                patience.reschedule(asyncio.get_running_loop().time() + within_s)
+                first = await anext(messages, None)
         if first is None:
             raise UnavailableError(f"the scheduler at {address} ended the session without a word")
         if first.WhichOneof("body") == "refused":
@@ -269,6 +288,7 @@ class Session:
             log.info("session_closed", address=address)
         except* BerthError as errors:
             log.info("session_broke", address=address, why=str(errors.exceptions[0]))
+            self._broken = address, self._clock.instant()
         check_cancelled()
 
     async def _is_dropped(self, event: SchedulerSpoke, address: str) -> bool:

@@ -13,7 +13,8 @@ from berth.errors import UnavailableError
 from berth.v1 import dispatcher_pb2 as pb
 from berth.v1 import dispatcher_pb2_grpc
 from berth.wire.tls import Role, peer_identity
-from scheduler.dispatch.session import LeaderSource, serve_agent
+from scheduler.dispatch.session import serve_agent
+from scheduler.dispatch.waiting_room import WaitingRoom
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -21,8 +22,8 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class DispatcherService(dispatcher_pb2_grpc.DispatcherServicer):
     """Serves every agent that connects to this scheduler."""
 
-    def __init__(self, source: LeaderSource, clock: Clock, *, requires_tls: bool) -> None:
-        self._source = source
+    def __init__(self, room: WaitingRoom, clock: Clock, *, requires_tls: bool) -> None:
+        self._room = room
         self._clock = clock
         self._requires_tls = requires_tls
 
@@ -35,7 +36,7 @@ class DispatcherService(dispatcher_pb2_grpc.DispatcherServicer):
         if self._requires_tls and (peer is None or peer.role is not Role.AGENT):
             distrust = "this certificate is not an agent's; issue one with the role agent"
         await serve_agent(
-            self._source,
+            self._room,
             self._clock,
             _GrpcStream(context),
             distrust=distrust,

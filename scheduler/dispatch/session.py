@@ -15,6 +15,7 @@ from berth.errors import BerthError, NotLeaderError, StaleEpochError, Unavailabl
 from berth.model.instant import after
 from berth.v1 import dispatcher_pb2 as pb
 from scheduler.dispatch.desk import AgentDesk, AgentSession
+from scheduler.dispatch.waiting_room import HOLD_S, WaitingRoom
 from scheduler.leader import Leader
 
 log = structlog.get_logger()
@@ -31,19 +32,13 @@ REPORTS_PER_UNIT = 10
 
 HELLO_TIMEOUT_S = 10.0
 _RETRY_AFTER_S = 0.5
+_WAITING_MARGIN_S = 5.0
+"""Beyond what an agent is told to wait at most, for what stands between."""
 _RETRY_AFTER_FAULT_S = 30.0
 
 
 class _SessionOverError(Exception):
     """The leader, or the agent, ended the session."""
-
-
-class LeaderSource(Protocol):
-    """Where the local leader is found."""
-
-    def require_local(self) -> Leader:
-        """Return it, or raise NotLeaderError with the address of the one who leads."""
-        ...
 
 
 class AgentStream(Protocol):
@@ -67,7 +62,7 @@ class AgentStream(Protocol):
 
 
 async def serve_agent(
-    source: LeaderSource,
+    room: WaitingRoom,
     clock: Clock,
     stream: AgentStream,
     *,
@@ -77,7 +72,7 @@ async def serve_agent(
     """Run one agent's session until either side ends it.
 
     Args:
-        source: where the leader is found.
+        room: where the leader is found, or waited for.
         clock: for coalescing.
         stream: freshly opened; the caller closes it.
         distrust: why this peer must not be served, if it must not.
@@ -93,8 +88,11 @@ async def serve_agent(
     if distrust is not None:
         await stream.write(_refusal(distrust, "", _RETRY_AFTER_FAULT_S))
         return
+    if hello.hello.can_wait and await room.is_in_vain(hello.hello.unreachable):
+        await stream.write(_waiting(HOLD_S))
+        await room.wait(hello.hello.unreachable)
     try:
-        leader = source.require_local()
+        leader = room.require_local()
         await leader.desk.turnstile.enter(JOIN_UNITS + len(hello.hello.tasks) // REPORTS_PER_UNIT)
         session = leader.desk.join(hello, certified_as=certified_as)
     except NotLeaderError as error:
@@ -148,6 +146,10 @@ async def _write_outbox(
         if outbox.is_closed:
             raise _SessionOverError
         next_at = after(clock.instant(), SPACING_S)
+
+
+def _waiting(within_s: float) -> pb.SchedulerMessage:
+    return pb.SchedulerMessage(waiting=pb.Waiting(within_s=within_s + _WAITING_MARGIN_S))
 
 
 def _refusal(reason: str, leader_address: str, retry_after_s: float) -> pb.SchedulerMessage:

@@ -34,7 +34,7 @@ from tests.fakes.fake_runtime import FakeRuntime
 from tests.sim.etcd import PREFIX, SimEtcd, SimEtcdClient
 from tests.sim.history import History
 from tests.sim.loop import Process, SimLoop
-from tests.sim.network import AgentLink, Network, Server
+from tests.sim.network import AgentLink, Network
 
 _EPOCH_S = 1_700_000_000.0
 LEASE_TTL_S = 5
@@ -124,7 +124,7 @@ class SimScheduler:
             open_file=lambda file: FilePayload(file.kind, file.id, file.name, data=b"x"),
             growing_memory=nullcontext,
         )
-        cluster.network.servers[self.address] = Server(self.process, self.directory, self.clock)
+        cluster.network.listen(self.address, self.process, self.directory, self.clock)
         self._running = self.process.spawn(replica.run(), self.name)
         self._running.add_done_callback(self._note_end)
         cluster.history.note(self.name, "process starts")

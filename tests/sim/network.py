@@ -14,11 +14,13 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from berth.clock import Clock
 from berth.errors import UnavailableError
 from berth.v1.dispatcher_pb2 import AgentMessage, SchedulerMessage
-from scheduler.dispatch.session import LeaderSource, serve_agent
+from scheduler.dispatch.session import serve_agent
+from scheduler.dispatch.waiting_room import LeaderSource, WaitingRoom
 from tests.sim.loop import Process, SimLoop
 
 KEEPALIVE_S = (2.0, 4.4)
@@ -34,7 +36,7 @@ class Server:
     """A scheduler's listening socket."""
 
     process: Process
-    source: LeaderSource
+    room: WaitingRoom
     clock: Clock
 
 
@@ -188,6 +190,20 @@ class Network:
             if process in (connection.agent, connection.server.process):
                 connection.trust()
 
+    def listen(self, address: str, process: Process, source: LeaderSource, clock: Clock) -> None:
+        """Let agents reach a scheduler's process at `address`."""
+        room = WaitingRoom(source, partial(self.can_reach, process.name), clock)
+        self.servers[address] = Server(process, room, clock)
+
+    async def can_reach(self, source: str, address: str) -> bool:
+        """Tell a scheduler whether another one's kernel takes a connection."""
+        await asyncio.sleep(2 * self.faults.delay_s())
+        server = self.servers.get(address)
+        if server is None or not server.process.is_alive:
+            return False
+        ways = ((source, server.process.name), (server.process.name, source))
+        return not any(map(self.is_cut, ways))
+
     async def connect(self, node: str, agent: Process, address: str) -> "AgentEnd":
         """Open a stream; see `SchedulerLink.connect`."""
         answer: asyncio.Future[AgentEnd] = self.loop.create_future()
@@ -225,7 +241,7 @@ class Network:
         """What a server does with a connection, in its own process."""
         server = connection.server
         try:
-            await serve_agent(server.source, server.clock, ServerEnd(connection))
+            await serve_agent(server.room, server.clock, ServerEnd(connection))
         except (UnavailableError, TimeoutError):
             connection.down.put(_BROKEN)
         else:

@@ -14,7 +14,7 @@ from berth.v1 import types_pb2
 from nodeagent.core.backoff import CONNECT_FIRST_S
 from nodeagent.core.messages import SchedulerSpoke
 from nodeagent.link.addresses import AddressBook
-from nodeagent.link.session import Session
+from nodeagent.link.session import WAITING_MAX_S, Session
 from tests.fakes.fake_link import FakeLink, FakeStream
 from tests.fakes.virtual_time import VirtualClock, run_virtually
 from tests.unit.nodeagent.bench import Bench, virtually
@@ -52,6 +52,11 @@ class DeadEnd(FakeLink):
 async def next_tried_after_s(*, is_silent: bool) -> tuple[float, DeadEnd]:
     clock = VirtualClock()
     link = DeadEnd(clock, is_silent=is_silent)
+    return await tried_after_s(clock, link), link
+
+
+async def tried_after_s(clock: VirtualClock, link: DeadEnd, within_s: float = 30) -> float:
+    """Return how much later than the first scheduler the second one was tried."""
     session = Session(
         Owner(),
         node_id="n1",
@@ -61,11 +66,11 @@ async def next_tried_after_s(*, is_silent: bool) -> tuple[float, DeadEnd]:
         entropy=SeededEntropy(1),
     )
     running = asyncio.ensure_future(session.run())
-    await clock.sleep(30)
+    await clock.sleep(within_s)
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
-    return link.tried_at["s2:1"] - link.tried_at["s1:1"], link
+    return link.tried_at["s2:1"] - link.tried_at["s1:1"]
 
 
 def test_a_scheduler_that_cannot_be_reached_within_three_seconds_is_given_up():
@@ -78,6 +83,56 @@ def test_a_scheduler_that_does_not_welcome_within_five_seconds_is_given_up():
     assert 5.0 < after_s <= 5.0 + CONNECT_FIRST_S
     assert link.silent.kinds()[0] == "hello"
     assert not link.silent.is_open
+
+
+def test_a_scheduler_that_asks_for_patience_is_given_as_much():
+    async def scenario() -> float:
+        clock = VirtualClock()
+        link = DeadEnd(clock, is_silent=True)
+        link.silent.say(pb.SchedulerMessage(waiting=pb.Waiting(within_s=15.0)))
+        return await tried_after_s(clock, link)
+
+    after_s = run_virtually(scenario())
+    assert 15.0 < after_s <= 15.0 + CONNECT_FIRST_S
+
+
+def test_but_not_for_ever():
+    async def scenario() -> float:
+        clock = VirtualClock()
+        link = DeadEnd(clock, is_silent=True)
+        link.silent.say(pb.SchedulerMessage(waiting=pb.Waiting(within_s=1e9)))
+        return await tried_after_s(clock, link, within_s=WAITING_MAX_S + 10)
+
+    after_s = run_virtually(scenario())
+    assert WAITING_MAX_S < after_s <= WAITING_MAX_S + CONNECT_FIRST_S
+
+
+@virtually
+async def test_the_next_scheduler_is_told_whose_session_broke():
+    bench = Bench()
+    bench.link = RecordingLink()
+    bench.link.leader = "s1:1"
+    async with bench.agent():
+        await bench.joined()
+        bench.link.followers = {"s2:1": "s1:1"}
+        bench.link.stream.break_off()
+        await bench.until(lambda: bench.link.asked.get("s2:1"), "s2 to be asked")
+        (hello,) = [it.hello for it in bench.link.asked["s2:1"][0].received]
+        assert hello.can_wait
+        assert list(hello.unreachable) == ["s1:1"]
+
+
+class RecordingLink(FakeLink):
+    """Remembers all streams by address, also those to schedulers that refused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: dict[str, list[FakeStream]] = {}
+
+    async def connect(self, address: str) -> FakeStream:
+        stream = await super().connect(address)
+        self.asked.setdefault(address, []).append(stream)
+        return stream
 
 
 class TimedLink(FakeLink):

@@ -36,8 +36,10 @@ from scheduler.directory import Directory
 from scheduler.dispatch.desk import AgentSession
 from scheduler.dispatch.files import FileOpener, cannot_open
 from scheduler.dispatch.service import DispatcherService
+from scheduler.dispatch.waiting_room import WaitingRoom
 from scheduler.election.port import LeaderInfo
 from scheduler.leader import Leader, LeaderObserver
+from scheduler.reach import can_reach
 from scheduler.registry import RegistryUnreachableError, ResolvedImage
 from scheduler.store.loading import load_state
 from scheduler.store.port import StoreHealth, StoreState
@@ -269,8 +271,9 @@ async def serving(
     streams_pb2_grpc.add_StreamsServicer_to_server(
         StreamsService(relay, requires_tls=is_closed), server
     )
+    room = WaitingRoom(directory, can_reach, clock)
     dispatcher_pb2_grpc.add_DispatcherServicer_to_server(
-        DispatcherService(directory, clock, requires_tls=is_closed), server
+        DispatcherService(room, clock, requires_tls=is_closed), server
     )
     await server.start()
     asking = asyncio.ensure_future(forwarder.line.run())

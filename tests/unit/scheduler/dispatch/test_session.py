@@ -1,6 +1,7 @@
 """An agent's session as the leader serves it: how long it waits, and what it sends together."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -11,6 +12,7 @@ from berth.wire.convert import to_proto
 from scheduler.directory import Directory
 from scheduler.dispatch.session import serve_agent
 from scheduler.dispatch.told_tasks import told
+from scheduler.dispatch.waiting_room import HOLD_S, WaitingRoom
 from tests.builders import a_description
 from tests.fakes.virtual_time import VirtualClock, run_virtually
 from tests.unit.scheduler.control.harness import leading
@@ -30,9 +32,25 @@ class HandPlayed:
     async def write(self, message: pb.SchedulerMessage) -> None:
         self.written.append((self.clock.instant(), message))
 
-    def say_hello(self) -> None:
-        hello = pb.Hello(description=to_proto(a_description("n1")), boot_id="boot")
+    def kinds(self) -> list[str | None]:
+        return [message.WhichOneof("body") for _, message in self.written]
+
+    def say_hello(self, *, can_wait: bool = False, unreachable: Sequence[str] = ()) -> None:
+        hello = pb.Hello(
+            description=to_proto(a_description("n1")),
+            boot_id="boot",
+            can_wait=can_wait,
+            unreachable=unreachable,
+        )
         self.says.put_nowait(pb.AgentMessage(node_id="n1", hello=hello))
+
+
+async def nobody_listens(address: str) -> bool:
+    return False
+
+
+def a_room(clock: VirtualClock, directory: Directory | None = None) -> WaitingRoom:
+    return WaitingRoom(directory or Directory("s1", "s1:1"), nobody_listens, clock)
 
 
 def test_who_does_not_say_hello_is_let_go_after_ten_seconds() -> None:
@@ -40,7 +58,7 @@ def test_who_does_not_say_hello_is_let_go_after_ten_seconds() -> None:
         clock = VirtualClock()
         began = clock.instant()
         with pytest.raises(TimeoutError):
-            await serve_agent(Directory("s1", "s1:1"), clock, HandPlayed(clock))
+            await serve_agent(a_room(clock), clock, HandPlayed(clock))
         return clock.instant() - began
 
     assert run_virtually(main()) == pytest.approx(10.0)
@@ -51,7 +69,7 @@ def test_a_late_hello_is_in_time() -> None:
         clock = VirtualClock()
         stream = HandPlayed(clock)
         asyncio.get_running_loop().call_later(9.9, stream.say_hello)
-        await serve_agent(Directory("s1", "s1:1"), clock, stream)
+        await serve_agent(a_room(clock), clock, stream)
         return [message.WhichOneof("body") for _, message in stream.written]
 
     assert run_virtually(main()) == ["refused"]  # Nobody leads here.
@@ -65,7 +83,7 @@ def test_the_first_message_leaves_at_once_and_what_soon_follows_travels_together
         async with leading(clock) as led:
             directory = Directory("s1", "s1:1")
             directory.set_local(led.leader)
-            serving = asyncio.ensure_future(serve_agent(directory, clock, stream))
+            serving = asyncio.ensure_future(serve_agent(a_room(clock, directory), clock, stream))
             await clock.sleep(1)
             stream.written.clear()
             began = clock.instant()
@@ -85,3 +103,39 @@ def test_the_first_message_leaves_at_once_and_what_soon_follows_travels_together
     times, sent = zip(*run_virtually(main()), strict=True)
     assert sent == (["t1"], ["t2", "t3"], ["t4"])
     assert times == pytest.approx((0.0, 0.02, 0.04))
+
+
+def test_an_agent_that_can_wait_is_held_where_nobody_leads_and_joins_once_we_do() -> None:
+    async def main() -> tuple[list[str | None], list[str | None], float]:
+        clock = VirtualClock()
+        stream = HandPlayed(clock)
+        stream.say_hello(can_wait=True)
+        directory = Directory("s1", "s1:1")
+        serving = asyncio.ensure_future(serve_agent(a_room(clock, directory), clock, stream))
+        await clock.sleep(5)
+        before = stream.kinds()
+        async with leading(clock) as led:
+            directory.set_local(led.leader)
+            await clock.sleep(1)
+            stream.says.put_nowait(None)
+            await serving
+        return before, stream.kinds(), stream.written[0][1].waiting.within_s
+
+    before, kinds, within_s = run_virtually(main())
+    assert before == ["waiting"]
+    assert kinds[:2] == ["waiting", "welcome"]
+    assert within_s > HOLD_S
+
+
+def test_who_was_held_in_vain_is_refused_in_the_end() -> None:
+    async def main() -> tuple[list[str | None], float]:
+        clock = VirtualClock()
+        stream = HandPlayed(clock)
+        stream.say_hello(can_wait=True)
+        began = clock.instant()
+        await serve_agent(a_room(clock), clock, stream)
+        return stream.kinds(), clock.instant() - began
+
+    kinds, took_s = run_virtually(main())
+    assert kinds == ["waiting", "refused"]
+    assert took_s == pytest.approx(HOLD_S)
