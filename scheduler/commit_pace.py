@@ -3,13 +3,13 @@
 Without bursts every turn is committed at once, unless another commit is under way. Within one the
 same documents change turn after turn, and each commit means a message to every node in it; a
 message costs the leader the same whether it holds one task or twenty
-(docs/adr/0008-gather-in-bursts.md). So, with nobody waiting for an answer, tasks are gathered until
-each node gets several at once, for two seconds at most, or as long as the messages themselves would
-take: then these are sent while the next ones gather.
+(docs/adr/0008-gather-in-bursts.md). So tasks are gathered until each node gets several at once, for
+two seconds at most, or as long as the messages themselves would take: then these are sent while the
+next ones gather. Users' changes do not wait for that, since records are committed without them.
 """
 
 COMMIT_EVERY_S = 0.1
-"""How long changes may wait in a burst while somebody waits for them, or nodes are few."""
+"""How long tasks gather at least in a burst, even if somebody waits for them, or nodes are few."""
 
 COMMITS_AHEAD = 1
 """How many commits may be under way before the next one waits and grows instead: group commit.
@@ -54,7 +54,7 @@ def is_commit_due(
     Args:
         waited_s: since the last commit.
         undelivered: commits that are not durable yet; the store is not pressed further.
-        is_awaited: whether a user waits for a change, or has waited long for a read.
+        is_awaited: whether somebody waits for more than records, and long if he reads.
         tasks: placed since the last commit.
         nodes: that have something to be told.
     """

@@ -13,7 +13,6 @@ a `ClusterStore`, and nothing else.
 import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Protocol, TypeVar
 
 import structlog
@@ -22,12 +21,11 @@ from berth.clock import Clock
 from berth.entropy import Entropy
 from berth.errors import NotLeaderError, StaleEpochError
 from berth.model.ids import Epoch, NodeId, Revision, ServiceId, TaskId
-from berth.model.instant import NEVER, Instant
+from berth.model.instant import Instant
 from scheduler.commit_pace import (
     COMMITS_AHEAD,
     JOINING_PER_COMMIT,
     NODES_PER_SLICE,
-    READ_PATIENCE_S,
     is_commit_due,
 )
 from scheduler.commits_under_way import CommitsUnderWay
@@ -41,6 +39,7 @@ from scheduler.dispatch.packing import Delivery, Packing, Unsealer
 from scheduler.event_mark import EventMark
 from scheduler.store.port import ClusterStore
 from scheduler.store.records import encode_changes
+from scheduler.waiters import Waiters
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -107,13 +106,7 @@ class Leader:
         self._parcels: asyncio.Queue[_Parcel] = asyncio.Queue()
         self._undelivered = 0
         self._is_held = False
-        self._waiters: list[asyncio.Future[Revision]] = []
-        self._readers: list[asyncio.Future[Revision]] = []
-        """They too wait for what is unsaved, but a burst need not hurry for them."""
-        self._read_at = NEVER
-        """When the first of them came."""
-        self._unanswered: set[asyncio.Future[Revision]] = set()
-        """Every waiter until it is answered, in `_waiters` or in a parcel."""
+        self._waiters = Waiters()
         self._commits = CommitsUnderWay()
         self._ended: BaseException | None = None
         self.events = EventMark(state.chronicle, self._check_leading)
@@ -158,9 +151,7 @@ class Leader:
         self._ended = cause
         self.events.end()
         self.desk.close(_as_not_leading(cause))
-        for waiter in self._unanswered:
-            if not waiter.done():
-                waiter.set_exception(_as_not_leading(cause))
+        self._waiters.end(_as_not_leading(cause))
         while not self._parcels.empty():
             self._parcels.get_nowait()
 
@@ -187,12 +178,14 @@ class Leader:
             if is_over or is_commit_due(
                 now.instant - committed,
                 undelivered=self._undelivered,
-                is_awaited=self._is_awaited(now.instant),
+                is_awaited=self._waiters.are_pressing(now.instant),
                 tasks=gathered,
                 nodes=len(self.state.untold),
             ):
                 await self._commit_turn()
                 committed, gathered = now.instant, 0
+            elif self._waiters.has_changes and self._undelivered < COMMITS_AHEAD:
+                self._commit_slice(nodes_max=0)  # Users do not wait until tasks have gathered.
             if report.is_unfinished:
                 self._due.set()
             await self._clock.sleep(TURN_PAUSE_S)
@@ -201,9 +194,6 @@ class Leader:
             # Counted from the turn's beginning: a pause may hit at any point of the round.
             expected = Instant(now.instant + TURN_PAUSE_S + wait_s)
             await self._wait_due(wait_s)
-
-    def _is_awaited(self, now: Instant) -> bool:
-        return bool(self._waiters) or now - self._read_at >= READ_PATIENCE_S
 
     async def _wait_due(self, wait_s: float) -> None:
         if not self._due.is_set() and wait_s > 0:
@@ -240,39 +230,39 @@ class Leader:
         while self._commit_slice():
             await self._clock.sleep(0)
 
-    def _commit_slice(self) -> bool:
-        """Commit some of what changed; return whether more is left."""
+    def _commit_slice(self, nodes_max: int = NODES_PER_SLICE) -> bool:
+        """Commit all records and the placements of some nodes; return whether more is left."""
         state = self.state
         state.chronicle.seal(self._clock.timestamp())  # Events go with what they tell of.
-        unsaved, untold, forgotten = state.take_changes(NODES_PER_SLICE)
+        unsaved, untold, forgotten = state.take_changes(nodes_max)
         is_last = not state.unsaved.placements
         # The complete set that these sessions wait for rests on every slice, and holds all.
         for session in self.desk.joining:
             untold.pop(session.node, None)
             forgotten.pop(session.node, None)
-        waiters: list[asyncio.Future[Revision]] = []
+        answers: list[Delivery] = []
         joining: list[AgentSession] = []
         purged: dict[NodeId, list[TaskId]] = {}
         if is_last:
-            waiters, self._waiters = self._waiters + self._readers, []
-            self._readers, self._read_at = [], NEVER
+            answers = self._waiters.take_all()
             joining = self.desk.take_joining(JOINING_PER_COMMIT)
             if self.desk.joining:
                 self._due.set()  # The others go with the next commit, after a turn.
             purged = state.take_purged()
+        elif not nodes_max:
+            answers = self._waiters.take_changes()
         news = self.events.take() if is_last else []
-        if not (unsaved or untold or forgotten or purged or waiters or joining or news):
+        if not (unsaved or untold or forgotten or purged or answers or joining or news):
             return not is_last
         deliveries = self._packing.pack(untold, forgotten, joining, purged)
-        deliveries += news
+        deliveries += news + answers
         if unsaved or self._commits.last is None:
             durable = self._store.commit_nowait(encode_changes(state, unsaved))
             self._commits.add(unsaved, durable)
-        for waiter in waiters:
-            deliveries.append(_resolver(waiter))
-        self._undelivered += is_last
+        ends_commit = is_last or not nodes_max
+        self._undelivered += ends_commit
         assert self._commits.last is not None
-        self._parcels.put_nowait(_Parcel(self._commits.last, deliveries, is_last))
+        self._parcels.put_nowait(_Parcel(self._commits.last, deliveries, ends_commit))
         return not is_last
 
     async def _deliver(self) -> None:
@@ -304,7 +294,9 @@ class Leader:
         """
         self._check_leading()
         result = change(self.state, self.now())
-        await self.settled()
+        waiter = self._waiters.for_change()
+        self._due.set()
+        await waiter
         return result
 
     async def settled(self) -> Revision:
@@ -314,8 +306,7 @@ class Leader:
             NotLeaderError: leadership ended meanwhile.
         """
         self._check_leading()
-        waiter = self._waiter()
-        self._waiters.append(waiter)
+        waiter = self._waiters.for_all()
         self._due.set()
         return await waiter
 
@@ -347,20 +338,12 @@ class Leader:
         """
         if self.is_durable(services):
             return
-        waiter = self._waiter()
         if self._commits.last is None or self.state.unsaved.concerns(services):
-            self._readers.append(waiter)
-            self._read_at = min(self._read_at, self._clock.instant())
+            waiter = self._waiters.for_reading(self._clock.instant())
             self._due.set()
+            await waiter
         elif under_way := self._commits.newest_with(services):
-            under_way.add_done_callback(partial(_pass_on, waiter))
-        await waiter
-
-    def _waiter(self) -> asyncio.Future[Revision]:
-        waiter: asyncio.Future[Revision] = asyncio.get_running_loop().create_future()
-        self._unanswered.add(waiter)
-        waiter.add_done_callback(self._unanswered.discard)
-        return waiter
+            await self._waiters.for_commit(under_way)
 
     @property
     def is_over(self) -> bool:
@@ -380,21 +363,7 @@ async def _await(future: asyncio.Future[None]) -> None:
     await future
 
 
-def _resolver(waiter: asyncio.Future[Revision]) -> Callable[[Revision], None]:
-    def resolve(revision: Revision) -> None:
-        if not waiter.done():
-            waiter.set_result(revision)
-
-    return resolve
-
-
 def _as_not_leading(cause: BaseException) -> NotLeaderError:
     if isinstance(cause, NotLeaderError):
         return cause
     return NotLeaderError(f"this scheduler has stopped leading: {cause}")
-
-
-def _pass_on(waiter: asyncio.Future[Revision], durable: asyncio.Future[Revision]) -> None:
-    """Answer `waiter` once a commit is durable; the end of the leadership answers otherwise."""
-    if not durable.cancelled() and durable.exception() is None:
-        _resolver(waiter)(durable.result())

@@ -61,7 +61,7 @@ def test_turns_of_a_burst_leave_a_pause_for_everything_else() -> None:
     assert run_virtually(main())[:5] == pytest.approx([0.002] * 5)
 
 
-def test_under_load_changes_are_committed_ten_times_a_second() -> None:
+def test_under_load_changes_are_committed_as_fast_as_the_store_answers() -> None:
     async def main() -> list[float]:
         clock = VirtualClock()
         turns = NotedTurns(clock)
@@ -85,7 +85,7 @@ def test_under_load_changes_are_committed_ten_times_a_second() -> None:
             return [later - at for at, later in itertools.pairwise(durable_at)]
 
     gaps = run_virtually(main())
-    assert gaps == pytest.approx([0.1] * 4, abs=0.004)
+    assert max(gaps) <= 0.02
 
 
 def test_tasks_of_a_node_long_down_are_looked_for_each_minute() -> None:

@@ -179,7 +179,7 @@ def test_a_reading_that_was_given_up_does_no_harm() -> None:
     play(story)
 
 
-def test_a_burst_hurries_for_changes_and_only_after_a_while_for_readings() -> None:
+def test_a_burst_hurries_for_no_change_and_only_after_a_while_for_readings() -> None:
     async def story(cluster: Cluster, turns: Turns) -> None:
         leader, clock = cluster.led.leader, cluster.clock
         await leader.perform(
@@ -203,16 +203,16 @@ def test_a_burst_hurries_for_changes_and_only_after_a_while_for_readings() -> No
         began = clock.instant()
         await leader.wait_durable([ServiceId("s1")])
         assert clock.instant() - began == pytest.approx(READ_PATIENCE_S, abs=0.15)
-        commands.update_service(
-            state, state.services[ServiceId("s1")], a_spec("s1", replicas=0), 0, b"", leader.now()
-        )
-        read = reading(cluster, ServiceId("s1"))
-        await clock.sleep(0.2)
+        cluster.told()
         began = clock.instant()
-        await leader.perform(lambda state, now: None)
+        await cluster.create()
         assert clock.instant() - began <= 0.2
-        await clock.sleep(0)
-        assert read.done()
+        assert not state.unsaved.services, "the change itself is durable"
+        await clock.sleep(0.2)
+        assert state.unsaved.placements, "what follows from it gathers with the burst"
+        assert not leader.is_durable([WEB])
+        assert cluster.told() == []
+        await leader.wait_durable([WEB])
         turns.goes_on = lambda: None
 
     play(story, CoarseClock())

@@ -249,10 +249,10 @@ def test_a_listening_client_does_not_hasten_commits():
         async with leading(clock, model) as led:
             listener = Listener(led, clock)
             await clock.sleep(0.1)
-            assert not led.leader._waiters
+            assert not led.leader._waiters.has_any
             networks.create_network(led.leader.state, LAN, led.leader.now())
             await clock.sleep(0)
-            assert not led.leader._waiters
+            assert not led.leader._waiters.has_any
             await clock.sleep(1)
             assert listener.told == ["network create"]
             await listener.close()
