@@ -17,12 +17,12 @@ from pathlib import Path
 
 from bench.core_limit import limit_us_per_task
 from bench.figures import save
+from berth.collector import growing_memory
 from berth.model.ids import ClusterId, NodeId, ServiceId, SessionId
 from berth.model.instant import Instant, Timestamp
 from berth.model.node import NodeDescription
 from berth.model.resources import NodeResources
 from berth.model.service import Platform
-from berth.process import growing_memory
 from scheduler.core import commands, membership
 from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.now import Now

@@ -12,11 +12,9 @@ what still runs then is cancelled.
 """
 
 import asyncio
-import gc
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -41,7 +39,6 @@ __all__ = [
     "Notifier",
     "Readiness",
     "Supervisor",
-    "growing_memory",
     "listener_address",
     "observability_routes",
     "open_listener",
@@ -57,8 +54,6 @@ EXIT_OK: Final = 0
 EXIT_CRASH: Final = 1
 EXIT_REFUSED: Final = 2
 """The world refused at the start or later (a wrong setting, a taken port): the message says all."""
-
-_GC_THRESHOLDS: Final = (50_000, 20, 50)
 
 
 class Supervisor:
@@ -215,23 +210,3 @@ async def watch_loop_lag(
         before = clock.instant()
         await clock.sleep(period_s)
         observe(max(clock.instant() - before - period_s, 0.0))
-
-
-@contextmanager
-def growing_memory() -> Iterator[None]:
-    """Build a large state within the block, without garbage collection, and freeze it at the end.
-
-    While millions of objects are made that all stay, each collection walks them for nothing. Later,
-    with a million tasks in memory, one full collection would hold the event loop for seconds. What
-    is frozen is still freed by reference counting; only cycles in it stay: so those that are
-    garbage by now are collected first.
-    """
-    gc.unfreeze()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.set_threshold(*_GC_THRESHOLDS)
-        gc.enable()

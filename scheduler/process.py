@@ -20,6 +20,7 @@ from starlette.routing import Route
 from berth.answer_memory import AnswerMemory
 from berth.client import ControlClient
 from berth.clock import SystemClock
+from berth.collector import tend
 from berth.entropy import Entropy, SystemEntropy
 from berth.logging import LogSettings
 from berth.observability import (
@@ -121,8 +122,7 @@ class SchedulerProcess:
         )
 
         def open_store(leadership: Leadership) -> ClusterStore:
-            prefix = settings.etcd.prefix
-            return EtcdStore(client, prefix, leadership, metrics.store, self._clock)
+            return EtcdStore(client, settings.etcd.prefix, leadership, metrics.store, self._clock)
 
         replica = Replica(
             election,
@@ -148,6 +148,7 @@ class SchedulerProcess:
         supervisor.reload_with(reloader.reload)
         supervisor.start("loop-lag", watch_loop_lag(self._clock, metrics.loop_lag.observe))
         supervisor.start("census", metrics.keep_counting())
+        supervisor.start("collector", tend(self._clock))
         supervisor.start("watchdog", notifier.feed_watchdog(self._clock, lambda: True))
         leading = supervisor.start("replica", replica.run())
         status = notifier.keep_status(self._clock, lambda: directory.is_known, readiness.words)

@@ -12,10 +12,11 @@ from typing import Protocol
 import structlog
 
 from berth.clock import Clock
+from berth.collector import growing_memory
 from berth.entropy import Entropy
 from berth.errors import BerthError, StaleEpochError
 from berth.model.ids import ClusterId
-from berth.process import Supervisor, growing_memory
+from berth.process import Supervisor
 from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.now import Now
 from scheduler.core.state import LeaderState

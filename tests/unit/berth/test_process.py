@@ -1,5 +1,4 @@
 import asyncio
-import gc
 import os
 import signal
 
@@ -7,7 +6,7 @@ import pytest
 
 from berth.errors import ConfigError
 from berth.model.instant import Instant, Timestamp
-from berth.process import Supervisor, growing_memory, run_process, watch_loop_lag
+from berth.process import Supervisor, run_process, watch_loop_lag
 
 
 class CrashError(Exception):
@@ -171,16 +170,3 @@ def test_lag_is_how_much_later_the_loop_woke() -> None:
     with pytest.raises(CrashError):
         asyncio.run(watch_loop_lag(LateClock(), observe))
     assert seen == pytest.approx([0.07, 0.07])
-
-
-def test_grown_memory_is_out_of_collections_sight() -> None:
-    thresholds = gc.get_threshold()
-    try:
-        with growing_memory():
-            assert not gc.isenabled()
-        assert gc.isenabled()
-        assert gc.get_freeze_count() > 0
-        assert gc.get_threshold() > thresholds
-    finally:
-        gc.unfreeze()
-        gc.set_threshold(*thresholds)

@@ -1,0 +1,65 @@
+"""The collector is kept off what stays, and looks at the rest."""
+
+import gc
+from dataclasses import dataclass, field
+
+import pytest
+
+from berth.collector import SURVIVORS_MAX, growing_memory, tend_once
+
+GROWN = (5_000, 1_000_000, 1_000)
+
+
+@dataclass
+class NotingCollector:
+    """Notes what it is asked for."""
+
+    survived: int
+    threshold: tuple[int, int, int] = GROWN
+    asked: list[str] = field(default_factory=list)
+
+    def get_threshold(self) -> tuple[int, int, int]:
+        return self.threshold
+
+    def get_count(self) -> tuple[int, int, int]:
+        return (17, self.survived, 3)
+
+    def collect(self, generation: int) -> int:
+        self.asked.append(f"collect {generation}")
+        return 0
+
+    def freeze(self) -> None:
+        self.asked.append("freeze")
+
+
+@pytest.mark.parametrize(
+    ("survived", "asked"),
+    [
+        pytest.param(0, [], id="nothing survived, nothing is done"),
+        pytest.param(SURVIVORS_MAX, ["collect 1"], id="few survivors are looked at once more"),
+        pytest.param(SURVIVORS_MAX + 1, ["freeze"], id="the many of a burst never again"),
+    ],
+)
+def test_survivors(survived: int, asked: list[str]) -> None:
+    collector = NotingCollector(survived)
+    tend_once(collector)
+    assert collector.asked == asked
+
+
+def test_a_program_whose_memory_has_not_grown_is_left_alone() -> None:
+    collector = NotingCollector(SURVIVORS_MAX + 1, threshold=(700, 10, 10))
+    tend_once(collector)
+    assert collector.asked == []
+
+
+def test_grown_memory_is_out_of_collections_sight() -> None:
+    thresholds = gc.get_threshold()
+    try:
+        with growing_memory():
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 0
+        assert gc.get_threshold() == GROWN
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)
