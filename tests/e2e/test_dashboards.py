@@ -83,6 +83,9 @@ def test_every_panel_returns_data(
 ) -> None:
     began = time.monotonic()
     with watched(cluster, tmp_path / "prometheus") as prometheus:
+        # A rate shows nothing of what was over before the first scrape, which discovery and a busy
+        # machine may hold up until the node that is to die has pulled its last image.
+        cluster.wait_until("all agents are scraped", lambda: scraped(cluster, prometheus))
         hurt(cluster, images)
         for chosen in (VARIABLES, one_of_each(cluster)):
             asked = queries(chosen)
@@ -119,6 +122,12 @@ def live_on(cluster: TestCluster, images: ImageFactory) -> None:
         cluster.berth("service", "update", "--detach", f"--image={images.web(version)}", "web")
         cluster.wait_update("web", "completed")
         time.sleep(5)
+
+
+def scraped(cluster: TestCluster, prometheus: Prometheus) -> bool:
+    """Tell whether Prometheus has looked at every agent's pulls."""
+    found = {labels["instance"] for labels, _ in prometheus.query("berth_agent_pull_seconds_count")}
+    return found >= {agent.http_address for agent in cluster.agents}
 
 
 def counted_lost(prometheus: Prometheus, began: float) -> float:
