@@ -23,6 +23,7 @@ from berth.wire.tls import Role, TlsSource
 
 MESSAGE_BYTES_MAX: Final = 64 * 1024 * 1024
 METADATA_BYTES_MAX: Final = 64 * 1024  # Faults of a large request travel as trailing metadata.
+_READ_AHEAD_BYTES: Final = 1024 * 1024  # Of one stream: 10 MB a second where the way takes 0.1 s.
 _RECONNECT_DELAY_S_MIN: Final = 0.1
 _RECONNECT_DELAY_S_MAX: Final = 2.0
 _CONNECT_TIMEOUT_S: Final = 5.0
@@ -187,6 +188,10 @@ def _options(keepalive: Keepalive) -> Options:
         # grpcio 1.85 takes the time to wait for a ping's answer from here, 60 s if unset.
         ("grpc.http2.ping_timeout_ms", _ms(keepalive.timeout_s)),
         ("grpc.http2.max_pings_without_data", 0),  # A quiet stream is pinged for ever.
+        # Else nearly every message is followed by a PING that measures the way, and by its answer:
+        # two fifths of what a message costs either side. In its stead a window for most ways.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", _READ_AHEAD_BYTES),
     ]
 
 

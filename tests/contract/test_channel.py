@@ -210,6 +210,27 @@ def test_the_leader_pings_and_an_agent_need_not():
     assert by_server == 0
 
 
+def test_a_conversation_needs_no_pings():
+    """gRPC would send one with nearly every message, to measure the way, and have it answered."""
+
+    async def run():
+        async with serving() as (port, _):
+            relay = Relay(port)
+            async with (
+                relay.running() as relay_port,
+                open_channel(f"127.0.0.1:{relay_port}", None) as channel,
+            ):
+                echo = channel.unary_unary("/t/echo")
+                await echo(b"open", wait_for_ready=True)
+                relay.count_pings()
+                for _ in range(10):
+                    await echo(bytes(2000))
+                    await asyncio.sleep(0.05)
+        return relay.asked_by_client, relay.asked_by_server
+
+    assert asyncio.run(run()) == (0, 0)
+
+
 def test_a_server_that_comes_back_is_found_within_two_seconds_and_a_little():
     async def run():
         with socket.create_server(("127.0.0.1", 0)) as taken:
