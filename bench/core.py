@@ -3,26 +3,30 @@
     python -m bench.core [--nodes 10000] [--services 100] [--replicas 1000] [--save FILE]
 
 Counted: supervising, making the tasks, constraints, ranking, taking the nodes, and encoding each
-node's document and each node's assignments, with commits as often as the leader's own loop makes
-them. Not counted: etcd, gRPC, agents. Every service has two constraints of its own and reserves CPU
-and memory. Seconds are CPU time of this one process, so that other work on the machine does not
-count. The collector is set as a leader sets it. `limit_us_per_task` is what the same tasks cost
+node's document and each node's assignments. Commits are made when the leader's own loop would make
+them (`scheduler.commit_pace`) with a store that answers at once and a user who waits for his
+services' records; its clock shows the CPU time used plus the loop's pause of each turn. Not
+counted: etcd, gRPC, agents. Every service has two constraints of its own and reserves CPU and
+memory. Seconds are CPU time of this one process, so that other work on the machine does not count.
+The collector is set and tended as a leader does it. `limit_us_per_task` is what the same tasks cost
 with nothing around them (`bench.core_limit`), in the same run.
 """
 
 import argparse
+import gc
 import random
 import time
 from pathlib import Path
 
 from bench.core_limit import limit_us_per_task
 from bench.figures import save
-from berth.collector import growing_memory
+from berth.collector import TEND_PERIOD_S, growing_memory, tend_once
 from berth.model.ids import ClusterId, NodeId, ServiceId, SessionId
 from berth.model.instant import Instant, Timestamp
 from berth.model.node import NodeDescription
 from berth.model.resources import NodeResources
 from berth.model.service import Platform
+from scheduler.commit_pace import NODES_PER_SLICE, CommitPace, Due
 from scheduler.core import commands, membership
 from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.now import Now
@@ -31,6 +35,7 @@ from scheduler.core.placement.place import could_fit
 from scheduler.core.state import LeaderState
 from scheduler.core.step import Timers, take_turn
 from scheduler.dispatch.told_tasks import told_task
+from scheduler.leader import TURN_PAUSE_S
 from scheduler.store.records import encode_changes
 from tests.builders import a_spec
 
@@ -71,6 +76,32 @@ def constraints(rng: random.Random) -> tuple[str, ...]:
     )
 
 
+class Commits:
+    """What a leader's commits cost before anything leaves the process."""
+
+    def __init__(self, state: LeaderState) -> None:
+        self._state = state
+        self.made = self.documents = self.assignments = 0
+
+    def make(self, due: Due) -> None:
+        """Encode what is due, in slices as `scheduler.leader` does."""
+        if due is Due.ALL:
+            self.made += 1
+            self._make_slice(NODES_PER_SLICE)
+            while self._state.unsaved.placements:
+                self._make_slice(NODES_PER_SLICE)
+        elif due is Due.RECORDS:
+            self._make_slice(nodes_max=0)
+
+    def _make_slice(self, nodes_max: int) -> None:
+        services = self._state.services
+        unsaved, untold, _ = self._state.take_changes(nodes_max)
+        self.documents += len(encode_changes(self._state, unsaved))
+        for tasks in untold.values():
+            told = [told_task(task, services[task.service_id].record) for task in tasks.values()]
+            self.assignments += len(told)
+
+
 def fill(state: LeaderState, services: int, replicas: int, rng: random.Random) -> dict[str, float]:
     """Create the services, take turns until all is placed; return how it went."""
     total = services * replicas
@@ -81,36 +112,41 @@ def fill(state: LeaderState, services: int, replicas: int, rng: random.Random) -
         )
         for n in range(services)
     ]  # fmt: skip
-    timers = Timers()
-    turns, slices = [], 0
-    documents = messages = placed = since_commit = 0
+    timers, commits = Timers(), Commits(state)
+    turns: list[float] = []
+    placed = 0
     take_turn(state, timers, now_at(0.0))
     state.take_changes()
+    pace, tended, has_changes = CommitPace(now_at(0.0).instant), now_at(0.0).instant, True
     begun = time.process_time()
     for number, spec in enumerate(specs):
         service = ServiceId(f"{number:025}")
-        commands.create_service(state, service, spec, b"", now_at(0.001))
-    while placed < total:
-        slices += 1
+        commands.create_service(state, service, spec, b"", now_at(0.0))
+    is_unfinished = True
+    while is_unfinished:
         turn_began = time.process_time()
-        report = take_turn(state, timers, now_at(0.001 * slices))
+        now = now_at(turn_began - begun + TURN_PAUSE_S * len(turns))
+        report = take_turn(state, timers, now)
         turns.append(time.process_time() - turn_began)
-        placed += report.placed
-        since_commit += report.placed
-        if since_commit >= 20_000 or not report.is_unfinished:
-            since_commit = 0
-            unsaved, untold, _ = state.take_changes()
-            documents += len(encode_changes(state, unsaved))
-            for tasks in untold.values():
-                told = [
-                    told_task(task, state.services[task.service_id].record)
-                    for task in tasks.values()
-                ]
-                messages += len(told)
-            if not report.is_unfinished and placed < total:
-                raise SystemExit(f"only {placed} of {total} tasks found a place")
+        placed, is_unfinished = placed + report.placed, report.is_unfinished
+        due = pace.due(
+            now.instant,
+            placed=report.placed,
+            is_unfinished=is_unfinished,
+            undelivered=0,
+            is_awaited=False,
+            has_changes=has_changes,
+            nodes=len(state.untold),
+        )
+        has_changes = has_changes and due is Due.NOTHING
+        commits.make(due)
+        if now.instant - tended >= TEND_PERIOD_S:
+            tended = now.instant
+            tend_once(gc)
     spent = time.process_time() - begun
-    assert messages == total, f"{messages} assignments for {total} tasks"
+    if placed < total:
+        raise SystemExit(f"only {placed} of {total} tasks found a place")
+    assert commits.assignments == total, f"{commits.assignments} assignments for {total} tasks"
     turns.sort()
     return {
         "nodes": len(state.nodes),
@@ -120,7 +156,8 @@ def fill(state: LeaderState, services: int, replicas: int, rng: random.Random) -
         "us_per_task": spent / total * 1e6,
         "turn_p50_ms": turns[len(turns) // 2] * 1000,
         "turn_p99_ms": turns[int(len(turns) * 0.99)] * 1000,
-        "documents": documents,
+        "commits": commits.made,
+        "documents": commits.documents,
     }
 
 

@@ -8,6 +8,11 @@ two seconds at most, or as long as the messages themselves would take: then thes
 next ones gather. Users' changes do not wait for that, since records are committed without them.
 """
 
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from berth.model.instant import Instant
+
 COMMIT_EVERY_S = 0.1
 """How long tasks gather at least in a burst, even if somebody waits for them, or nodes are few."""
 
@@ -63,3 +68,59 @@ def is_commit_due(
     if is_awaited or tasks >= nodes * FAT_MESSAGE_TASKS:
         return True
     return waited_s >= max(nodes * MESSAGE_COST_S, min(nodes * GATHER_A_NODE_S, GATHER_S))
+
+
+class Due(Enum):
+    """What is to be committed after a turn."""
+
+    NOTHING = auto()
+    RECORDS = auto()
+    """What users wait for, without placements."""
+    ALL = auto()
+
+
+@dataclass(slots=True)
+class CommitPace:
+    """The pace of a loop of turns; `bench.core` goes at it as the leader does."""
+
+    committed: Instant
+    """When all was committed last; at first, when the loop began."""
+    gathered: int = 0
+    """Tasks placed since."""
+
+    def due(
+        self,
+        now: Instant,
+        *,
+        placed: int,
+        is_unfinished: bool,
+        undelivered: int,
+        is_awaited: bool,
+        has_changes: bool,
+        nodes: int,
+    ) -> Due:
+        """Return what to commit after a turn, and count on it being committed.
+
+        Args:
+            now: when the turn began.
+            placed: the tasks that it placed.
+            is_unfinished: whether it left work for the next one.
+            undelivered: as for `is_commit_due`.
+            is_awaited: likewise.
+            has_changes: whether a user waits for records.
+            nodes: that have something to be told.
+        """
+        self.gathered += placed
+        is_over = not is_unfinished and undelivered < COMMITS_AHEAD
+        if is_over or is_commit_due(
+            now - self.committed,
+            undelivered=undelivered,
+            is_awaited=is_awaited,
+            tasks=self.gathered,
+            nodes=nodes,
+        ):
+            self.committed, self.gathered = now, 0
+            return Due.ALL
+        if has_changes and undelivered < COMMITS_AHEAD:
+            return Due.RECORDS
+        return Due.NOTHING

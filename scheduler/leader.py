@@ -26,7 +26,8 @@ from scheduler.commit_pace import (
     COMMITS_AHEAD,
     JOINING_PER_COMMIT,
     NODES_PER_SLICE,
-    is_commit_due,
+    CommitPace,
+    Due,
 )
 from scheduler.commits_under_way import CommitsUnderWay
 from scheduler.core import membership
@@ -160,8 +161,8 @@ class Leader:
         return Now(self._clock.instant(), self._clock.timestamp())
 
     async def _take_turns(self) -> None:
-        expected = committed = self._clock.instant()
-        gathered = 0
+        expected = self._clock.instant()
+        pace = CommitPace(expected)
         while True:
             now = self.now()
             late_s = now.instant - expected
@@ -172,19 +173,19 @@ class Leader:
             self._observer.turn(report, self._clock.instant() - now.instant)
             for node in report.lost:
                 self._on_lost(node)
-            gathered += report.placed
             self._is_held = self._undelivered >= COMMITS_AHEAD
-            is_over = not report.is_unfinished and not self._is_held
-            if is_over or is_commit_due(
-                now.instant - committed,
+            due = pace.due(
+                now.instant,
+                placed=report.placed,
+                is_unfinished=report.is_unfinished,
                 undelivered=self._undelivered,
                 is_awaited=self._waiters.are_pressing(now.instant),
-                tasks=gathered,
+                has_changes=self._waiters.has_changes,
                 nodes=len(self.state.untold),
-            ):
+            )
+            if due is Due.ALL:
                 await self._commit_turn()
-                committed, gathered = now.instant, 0
-            elif self._waiters.has_changes and self._undelivered < COMMITS_AHEAD:
+            elif due is Due.RECORDS:
                 self._commit_slice(nodes_max=0)  # Users do not wait until tasks have gathered.
             if report.is_unfinished:
                 self._due.set()

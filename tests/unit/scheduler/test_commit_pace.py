@@ -1,8 +1,11 @@
 """When a burst that goes on is committed."""
 
+from typing import Any
+
 import pytest
 
-from scheduler.commit_pace import is_commit_due
+from berth.model.instant import Instant
+from scheduler.commit_pace import CommitPace, Due, is_commit_due
 
 CASES = [
     pytest.param(0.09, 0, True, 50, 1, False, id="not more often than ten times a second"),
@@ -29,3 +32,28 @@ def test_is_commit_due(
         waited_s, undelivered=undelivered, is_awaited=is_awaited, tasks=tasks, nodes=nodes
     )
     assert found is due
+
+
+def after_turn(pace: CommitPace, at: float, **turn: Any) -> Due:
+    usual = {"placed": 0, "is_unfinished": True, "undelivered": 0, "is_awaited": False}
+    return pace.due(Instant(at), **(usual | {"has_changes": False, "nodes": 1000} | turn))
+
+
+def test_without_a_burst_every_turn_is_committed_unless_the_store_is_busy() -> None:
+    pace = CommitPace(Instant(0.0))
+    assert after_turn(pace, 0.001, is_unfinished=False) is Due.ALL
+    assert after_turn(pace, 0.002, is_unfinished=False, undelivered=1) is Due.NOTHING
+
+
+def test_a_burst_counts_what_gathers_from_the_last_commit_on() -> None:
+    pace = CommitPace(Instant(0.0))
+    found = [after_turn(pace, 0.1 * turn, placed=10_000) for turn in range(1, 5)]
+    assert found == [Due.NOTHING, Due.ALL, Due.NOTHING, Due.ALL]
+    assert pace == CommitPace(Instant(0.4))
+
+
+def test_records_that_users_wait_for_leave_while_tasks_gather() -> None:
+    pace = CommitPace(Instant(0.0))
+    assert after_turn(pace, 0.2, placed=5, has_changes=True) is Due.RECORDS
+    assert after_turn(pace, 0.3, placed=5, has_changes=True, undelivered=1) is Due.NOTHING
+    assert pace == CommitPace(Instant(0.0), gathered=10)
