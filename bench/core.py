@@ -25,7 +25,8 @@ from berth.model.ids import ClusterId, NodeId, ServiceId, SessionId
 from berth.model.instant import Instant, Timestamp
 from berth.model.node import NodeDescription
 from berth.model.resources import NodeResources
-from berth.model.service import Platform
+from berth.model.service import Platform, ServiceSpec
+from berth.wire.convert import from_proto, to_proto
 from scheduler.commit_pace import NODES_PER_SLICE, CommitPace, Due
 from scheduler.core import commands, membership
 from scheduler.core.cluster_record import ClusterRecord
@@ -62,6 +63,11 @@ def a_cluster(nodes: int, rng: random.Random) -> LeaderState:
         could_fit(state.table, compile_demand(ServiceId("warm-up"), spec.task, spec.endpoint))
     state.take_changes()
     return state
+
+
+def as_received(spec: ServiceSpec) -> ServiceSpec:
+    """Return `spec` as the Control API reads it from a request; row 5 counts reading it."""
+    return from_proto(ServiceSpec, to_proto(spec))
 
 
 def now_at(instant: float) -> Now:
@@ -106,9 +112,11 @@ def fill(state: LeaderState, services: int, replicas: int, rng: random.Random) -
     """Create the services, take turns until all is placed; return how it went."""
     total = services * replicas
     specs = [
-        a_spec(
-            f"svc-{n}", replicas, image="app:1", cpus=0.01, memory=2**22,
-            constraints=constraints(rng),
+        as_received(
+            a_spec(
+                f"svc-{n}", replicas, image="app:1", cpus=0.01, memory=2**22,
+                constraints=constraints(rng),
+            )
         )
         for n in range(services)
     ]  # fmt: skip

@@ -5,15 +5,17 @@ are made only when somebody listens (scheduler.control.event_views), Docker's fo
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from berth.model.hot_value import hot_value
 
 CREATE: Final = "create"
 UPDATE: Final = "update"
 REMOVE: Final = "remove"
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class ObjectEvent:
     """A service, node, config, secret or network came, changed or went."""
 

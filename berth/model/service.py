@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from berth.model.hot_value import hot_value
 from berth.model.resources import Limits, Reservation
 
 
@@ -106,7 +107,7 @@ class Platform:
     variant: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class Placement:
     """Where tasks may run.
 
@@ -330,7 +331,7 @@ class EndpointSpec:
     ports: tuple[PortSpec, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class TaskSpec:
     """The template of a service's tasks: a change to it replaces tasks."""
 
@@ -344,7 +345,7 @@ class TaskSpec:
     force_update: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class ServiceSpec:
     """Everything that a user says of a service."""
 

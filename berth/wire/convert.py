@@ -26,6 +26,7 @@ from berth.model.network import Network, NetworkSpec
 from berth.model.node import Node, NodeDescription, NodeSpec
 from berth.model.task import TaskState, TaskStatus
 from berth.v1 import types_pb2
+from berth.wire.shared_parts import BYTES_MAX, PARTS_MAX, SHARED_KINDS, Recent
 
 T = TypeVar("T")
 _Write = Callable[[Any, Message], None]
@@ -232,7 +233,28 @@ def _reader(kind: type, name: str, hint: Any) -> _Read:
     return _scalar_reader(name, bare, optional)
 
 
+def _shared_reader(name: str, bare: Any, optional: bool) -> _Read:
+    """Read a part of which equal ones are one object, by its bytes: see `shared_parts`."""
+    parts: Recent[bytes, Any] = Recent(PARTS_MAX)
+
+    def read(message: Message) -> Any:
+        if optional and not message.HasField(name):
+            return None
+        part = getattr(message, name)
+        raw = part.SerializeToString()
+        found = parts.get(raw)
+        if found is None:
+            found = from_proto(bare, part)
+            if len(raw) <= BYTES_MAX:
+                parts.put(raw, found)
+        return found
+
+    return read
+
+
 def _scalar_reader(name: str, bare: Any, optional: bool) -> _Read:
+    if bare in SHARED_KINDS:
+        return _shared_reader(name, bare, optional)
     if is_dataclass(bare):
         if optional:
             return lambda message: (

@@ -6,14 +6,14 @@ messages by field name. Not here: reading (convert), messages that are sent as m
 
 Why this stands apart: of a service of one task, a third of what the leader spent was filling the
 message of its spec, ten nested ones of it, through attribute after attribute of protobuf's objects.
-To read all fields of a value at once and compare them costs a fraction of writing them, and most of
-what one service says the one before it said too (limits, restart policy, mode): so each dataclass
-keeps what was encoded of it last, and specs of like shape are joined from these. (Nobody alters a
-value of the model, its mappings included.)
+Most of what one service says the one before it said too (container, limits, restart policy, mode).
+Parts of specs that were read from equal bytes are one object (`shared_parts`), whose bytes are kept
+by its identity. Of what was made otherwise each dataclass keeps what was encoded of it last: to
+read all fields at once and compare them costs a fraction of writing them. (Nobody alters a value of
+the model, its mappings included.)
 tests/unit/berth/wire/test_encoded.py holds every field of every dataclass to protobuf's reading.
 """
 
-import struct
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
@@ -26,7 +26,15 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from berth.errors import InternalError
 from berth.wire.convert import message_class, plain_type, reader_of_all
-from berth.wire.varints import delimited_head, number_head, short_varints, varint
+from berth.wire.shared_parts import BYTES_MAX, SHARED_KINDS
+from berth.wire.varints import (
+    delimited_head,
+    float_bytes,
+    float_head,
+    number_head,
+    short_varints,
+    varint,
+)
 
 _Encode = Callable[[Any], bytes]
 """A field's value, which is not None, as the field's bytes, tag included."""
@@ -41,14 +49,13 @@ _NUMBERS = frozenset(
         FieldDescriptor.TYPE_BOOL,
     }
 )
-_FIXED64_WIRE = 1
 _TWO_TO_64 = 1 << 64
-_FLOAT = struct.Struct("<d").pack
+_KEPT_MAX = 4096
 
 
 def encoded(value: Any) -> bytes:
     """Return the bytes of the message that mirrors the dataclass instance `value`."""
-    read, encoders, read_optional, optional, last = _encoders(type(value))  # type: ignore[arg-type]
+    read, encoders, optional, last = _encoders(type(value))  # type: ignore[arg-type]
     parts = read(value)
     if last and last[0] == parts:
         known: bytes = last[1]
@@ -57,31 +64,29 @@ def encoded(value: Any) -> bytes:
     body = b"".join(
         [encode(part) for encode, part in compress(zip(encoders, parts, strict=True), parts)]
     )
-    if optional:
-        said = read_optional(value)
-        if said.count(None) != len(said):
-            for encode, part in zip(optional, said, strict=True):
-                if part is not None and not part:
-                    body += encode(part)
+    for place in optional:
+        part = parts[place]
+        if part is not None and not part:
+            body += encoders[place](part)
     last[:] = parts, body
     return body
 
 
 @cache
-def _encoders(kind: type) -> tuple[Callable[[Any], tuple[Any, ...]], Any, Any, Any, list[Any]]:
-    """Return how to read and encode all fields, the optional ones, and what was encoded last."""
+def _encoders(
+    kind: type,
+) -> tuple[Callable[[Any], tuple[Any, ...]], tuple[_Encode, ...], tuple[int, ...], list[Any]]:
+    """Return how to read and encode all fields, which are optional, and what was encoded last."""
     hints = typing.get_type_hints(kind)
     descriptor = message_class(kind).DESCRIPTOR
     names = sorted(
         (field.name for field in fields(kind)),
         key=lambda name: descriptor.fields_by_name[name].number,
     )
-    optional = [name for name in names if plain_type(hints[name])[1]]
     return (
         reader_of_all(names),
         tuple(_encoder(descriptor, name, hints[name]) for name in names),
-        reader_of_all(optional),
-        tuple(_encoder(descriptor, name, hints[name]) for name in optional),
+        tuple(place for place, name in enumerate(names) if plain_type(hints[name])[1]),
         [],
     )
 
@@ -136,10 +141,31 @@ def _delimited(tag: bytes, body: bytes) -> bytes:
     return tag + (_SHORT[size] if size < len(_SHORT) else varint(size)) + body
 
 
+def _shared(tag: bytes) -> _Encode:
+    """Encode a part of which equal ones mostly are one object: by its identity."""
+    kept: dict[int, tuple[Any, bytes]] = {}
+    known = kept.get
+
+    def encode(inner: Any) -> bytes:
+        held = known(id(inner))
+        if held is not None:  # It is held, so that no other has its identity.
+            return held[1]
+        whole = _delimited(tag, encoded(inner))
+        if len(whole) <= BYTES_MAX:
+            if len(kept) >= _KEPT_MAX:
+                kept.clear()
+            kept[id(inner)] = inner, whole
+        return whole
+
+    return encode
+
+
 def _single(field: FieldDescriptor, bare: Any) -> _Encode:
     tag = _tag(field)
     encode: _Encode
-    if is_dataclass(bare):
+    if bare in SHARED_KINDS:
+        encode = _shared(tag)
+    elif is_dataclass(bare):
 
         def encode(inner: Any) -> bytes:
             return _delimited(tag, encoded(inner))
@@ -154,10 +180,10 @@ def _single(field: FieldDescriptor, bare: Any) -> _Encode:
         def encode(raw: Any) -> bytes:
             return _delimited(tag, raw)
     elif field.type == FieldDescriptor.TYPE_DOUBLE:
-        fixed = varint(field.number << 3 | _FIXED64_WIRE)
+        fixed = float_head(field.number)
 
         def encode(number: Any) -> bytes:
-            return fixed + _FLOAT(number + 0.0)  # One zero: -0.0 is equal to it, and kept as it.
+            return fixed + float_bytes(number)  # Equal ones are kept as one, -0.0 and 0.0 too.
     elif field.type in _NUMBERS and not (isinstance(bare, type) and issubclass(bare, Enum)):
         head = number_head(field.number)
 

@@ -8,16 +8,16 @@ Why by hand: a message of six fields costs 1 to 1.5 us to fill and serialise; jo
 that thousands of its like share costs a fifth of that.
 """
 
+import struct
 from functools import lru_cache
 
-_VARINT, _DELIMITED = 0, 2
+_VARINT, _FIXED64, _DELIMITED = 0, 1, 2
 _KNOWN_MAX = 0x3FFF
+_KNOWN_BITS = 14
+_FLOAT = struct.Struct("<d").pack
 
 
-def varint(number: int) -> bytes:
-    """Return a number that is 0 or more as protobuf writes it."""
-    if number <= 0x7F:
-        return b"%c" % number
+def _by_byte(number: int) -> bytes:
     parts = bytearray()
     while number > 0x7F:
         parts.append(number & 0x7F | 0x80)
@@ -26,9 +26,25 @@ def varint(number: int) -> bytes:
     return bytes(parts)
 
 
+_SHORT = tuple(_by_byte(number) for number in range(_KNOWN_MAX + 1))
+_MORE = tuple(bytes((n & 0x7F | 0x80, n >> 7 | 0x80)) for n in range(_KNOWN_MAX + 1))
+"""The fourteen lowest bits of a number that has more of them."""
+
+
+def varint(number: int) -> bytes:
+    """Return a number that is 0 or more as protobuf writes it."""
+    if number <= _KNOWN_MAX:
+        return _SHORT[number]
+    low = b""
+    while number > _KNOWN_MAX:
+        low += _MORE[number & _KNOWN_MAX]
+        number >>= _KNOWN_BITS
+    return low + _SHORT[number]
+
+
 def short_varints() -> tuple[bytes, ...]:
     """Return the varints of the numbers of up to two bytes, by number: an index costs no call."""
-    return tuple(varint(number) for number in range(_KNOWN_MAX + 1))
+    return _SHORT
 
 
 def number_head(field: int) -> bytes:
@@ -42,11 +58,21 @@ def number_field(field: int, number: int) -> bytes:
     return number_head(field) + varint(number) if number else b""
 
 
+def float_head(field: int) -> bytes:
+    """Return what stands before the eight bytes of a double."""
+    return varint(field << 3 | _FIXED64)
+
+
+def float_bytes(number: float) -> bytes:
+    """Return the eight bytes of a double. Of the two zeros there is one here."""
+    return _FLOAT(number + 0.0)
+
+
 def delimited_head(field: int, length: int) -> bytes:
     """Return what stands before the `length` bytes of a text or an embedded message."""
-    return varint(field << 3 | _DELIMITED) + varint(length)
+    return _SHORT[field << 3 | _DELIMITED] + varint(length)
 
 
 def delimited(field: int, body: bytes) -> bytes:
     """Return a text or an embedded message as a field."""
-    return delimited_head(field, len(body)) + body
+    return _SHORT[field << 3 | _DELIMITED] + varint(len(body)) + body

@@ -12,11 +12,37 @@ resources, which are granted one by one.
 from collections.abc import Sequence
 from itertools import repeat
 
+from berth.model.defaults import effective_replicas
 from berth.model.ids import NodeId, task_ids
 from berth.model.task import Task, TaskState, newborn_tasks
 from scheduler.core.now import Now
+from scheduler.core.reconcile import Phase
 from scheduler.core.service_state import STORY_LENGTH, ServiceState
 from scheduler.core.state import LeaderState
+
+
+def bear_newborn(state: LeaderState, service: ServiceState, now: Now, slots_max: int) -> int:
+    """Open every slot of a service in which nothing ever was, and make their tasks.
+
+    The general way (`scheduler.core.supervise`) learns the same from views and plans, slot by slot:
+    that slots 1 to n are to be opened, that each wants its first task at once, and that there is
+    nothing to roll out. A burst of small services comes by here alone.
+
+    Returns:
+        How many tasks were made; 0 when it is no such service, or wants more than `slots_max`: then
+        nothing was changed.
+    """
+    if not service.is_newborn:
+        return 0
+    replicas = effective_replicas(service.record.spec.mode)
+    if replicas > slots_max:
+        return 0
+    slots = range(1, replicas + 1)
+    service.is_all_dirty = False
+    service.dirty_slots.clear()
+    service.open_slots(slots, Phase.YOUNG)
+    add_first_tasks(state, service, slots, now)
+    return replicas
 
 
 def add_first_tasks(
@@ -24,6 +50,9 @@ def add_first_tasks(
 ) -> None:
     """Add a task that waits for a place to each of `slots`, in which nothing ever was."""
     record = service.record
+    if len(slots) == 1:
+        state.add_task(service, slots[0], record.template_version, TaskState.RUNNING, now)
+        return
     attempt = record.attempt_floor + 1
     ids = task_ids(record.id, slots, attempt)
     tasks = newborn_tasks(
@@ -54,6 +83,9 @@ def bind_group(
     now: Now,
 ) -> None:
     """Give each of `tasks` the node at its place in `nodes`, which placement occupied already."""
+    if len(tasks) == 1:
+        state.bind(service, tasks[0], nodes[0], now)
+        return
     instant, timestamp = now.instant, now.timestamp
     node_tasks, untold, waiting = state.node_tasks, state.untold, service.waiting
     assigned = TaskState.ASSIGNED

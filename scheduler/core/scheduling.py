@@ -15,7 +15,7 @@ from berth.model.task import Task, TaskState
 from scheduler.core.births import bind_group
 from scheduler.core.costs import PLACE_US, group_us, tasks_within
 from scheduler.core.now import Now
-from scheduler.core.placement.place import place, place_on, why_not
+from scheduler.core.placement.place import place, place_on, place_one, why_not
 from scheduler.core.service_state import ServiceState, slot_of
 from scheduler.core.state import LeaderState
 
@@ -57,12 +57,19 @@ def _schedule_service(
     """
     if service.failures_by_node:
         _feed_penalties(state, service, now.instant)
+    slots, waiting = service.slots, service.waiting
+    if len(waiting) == 1:
+        (task,) = waiting.values()
+        if task.home is None and len(slots[task.slot]) == 1:
+            placed = _place_anywhere(state, service, task, now)
+            if placed:
+                state.waiting_services.pop(service.record.id, None)
+            return placed, budget_us - group_us(placed)
     groups: dict[int, list[Task]] = {}
-    slots = service.slots
     placed = grouped = 0
     left_us = budget_us
     room = tasks_within(budget_us)
-    for task in list(service.waiting.values()):
+    for task in list(waiting.values()):
         if grouped >= room or left_us <= 0:
             break
         if task.home is None and len(slots[task.slot]) == 1:
@@ -161,10 +168,10 @@ def _may_stay(state: LeaderState, task: Task) -> bool:
 
 
 def _place_anywhere(state: LeaderState, service: ServiceState, task: Task, now: Now) -> int:
-    outcome = place(state.table, service.demand(task.template_version), 1)
-    if not outcome.nodes:
+    node = place_one(state.table, service.demand(task.template_version))
+    if node is None:
         return 0
-    state.bind(service, task, outcome.nodes[0], now)
+    state.bind(service, task, node, now)
     return 1
 
 

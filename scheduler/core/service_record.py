@@ -21,6 +21,7 @@ from typing import Final
 
 from berth.errors import ConflictError
 from berth.model.fence import FENCE_LABEL
+from berth.model.hot_value import hot_value
 from berth.model.ids import ServiceId
 from berth.model.instant import NO_TIME, Timestamp
 from berth.model.job import RunCause
@@ -77,7 +78,7 @@ class UpdateStatus:
     failed_tasks: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class Template:
     """What a task is made from: a change to it replaces tasks."""
 
@@ -94,7 +95,7 @@ class Template:
         return replace(self.task, placement=unplaced) == replace(other.task, placement=unplaced)
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class ServiceRecord:
     """A service as it is stored; replaced whole, never changed in place."""
 

@@ -112,6 +112,24 @@ class ServiceState:
             found = [slot for slot in found if slot not in known]
         return cast("list[int]", found)
 
+    @property
+    def is_newborn(self) -> bool:
+        """True for a replicated service that nothing was made of yet, and that is to stay.
+
+        Its slots are then those of its number, each wants its first task, and nothing is to be
+        rolled out or closed.
+        """
+        record = self.record
+        return (
+            not self.slots
+            and not self.phases
+            and not self.history
+            and not self.is_fresh
+            and record.update_status is None
+            and not record.is_removing
+            and record.spec.mode.kind is ModeKind.REPLICATED
+        )
+
     def in_phase(self, phase: str) -> set[SlotKey]:
         """Return the slots that stand at `phase`."""
         return self.slots_by_phase.get(phase, set())

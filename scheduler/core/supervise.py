@@ -15,7 +15,7 @@ from berth.model.ids import NodeId
 from berth.model.instant import NEVER, Instant, after
 from berth.model.node import NodeState
 from berth.model.task import FinishedTask, Task, TaskState
-from scheduler.core.births import add_first_tasks
+from scheduler.core.births import add_first_tasks, bear_newborn
 from scheduler.core.costs import BIRTH_US, SERVICE_US, SLOT_US
 from scheduler.core.now import Now
 from scheduler.core.placement.place import global_candidates
@@ -52,6 +52,8 @@ def supervise(
     Slots are looked at for about `budget_us`, at least one; the service stays dirty for the rest.
     Returns what that cost, as `costs` estimates it.
     """
+    if born := bear_newborn(state, service, now, max((budget_us - SERVICE_US) // BIRTH_US, 1)):
+        return SERVICE_US + born * BIRTH_US
     if service.is_all_dirty:
         service.is_all_dirty = False
         if service.is_fresh:

@@ -19,12 +19,20 @@ from functools import lru_cache
 from berth.model.ids import ServiceId
 from berth.model.instant import Timestamp
 from berth.model.task import Cohort, Task, TaskState
-from berth.wire.varints import delimited_head, number_field, number_head, short_varints, varint
+from berth.wire.varints import (
+    delimited,
+    delimited_head,
+    number_field,
+    number_head,
+    short_varints,
+    varint,
+)
 from scheduler.store.recordpb import records_pb2 as pb
 from scheduler.store.schema import SCHEMA
 
 _DOCUMENT_HEAD = pb.PlacementsRecord(schema=SCHEMA).SerializeToString()
 _SERVICES = pb.PlacementsRecord.SERVICES_FIELD_NUMBER
+_SERVICE_ID = pb.ServicePlacements.SERVICE_ID_FIELD_NUMBER
 _TASKS = pb.ServicePlacements.TASKS_FIELD_NUMBER
 _SLOT = pb.PlacedTask.SLOT_FIELD_NUMBER
 _SHORT = short_varints()
@@ -85,8 +93,7 @@ def _after_slot(
     ).SerializeToString()
 
 
-@lru_cache(maxsize=65_536)
 def _before_task(service: ServiceId, length: int) -> bytes:
-    head = pb.ServicePlacements(service_id=service).SerializeToString()
+    head = delimited(_SERVICE_ID, service.encode()) if service else b""
     head += delimited_head(_TASKS, length)
     return delimited_head(_SERVICES, len(head) + length) + head

@@ -9,6 +9,8 @@ Order of writing: history before placements. A leader that dies between two tran
 an ended task in both, and the loader believes the history; the other order would forget an attempt.
 """
 
+from functools import lru_cache
+
 from berth.model.cluster import ClusterSettings
 from berth.model.ids import ClusterId, NodeId, ServiceId, task_id
 from berth.model.instant import Timestamp
@@ -18,7 +20,7 @@ from berth.model.service import EndpointSpec, ServiceSpec, TaskSpec
 from berth.model.task import FinishedTask, Task, TaskState
 from berth.wire.convert import from_proto, write_proto
 from berth.wire.encoded import encoded
-from berth.wire.varints import delimited
+from berth.wire.varints import delimited, float_bytes, float_head
 from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.job_record import JobRecord
 from scheduler.core.now import Now
@@ -33,6 +35,14 @@ from scheduler.store.placed_tasks import encode_placements
 from scheduler.store.port import Change, Delete, Put
 from scheduler.store.recordpb import records_pb2 as pb
 from scheduler.store.schema import SCHEMA, checked
+
+_SERVICE_ID = pb.ServiceRecord.ID_FIELD_NUMBER
+_SERVICE_SPEC = pb.ServiceRecord.SPEC_FIELD_NUMBER
+_SERVICE_PREVIOUS_SPEC = pb.ServiceRecord.PREVIOUS_SPEC_FIELD_NUMBER
+_SERVICE_AUTH = pb.ServiceRecord.SEALED_AUTH_FIELD_NUMBER
+_SERVICE_PREVIOUS_AUTH = pb.ServiceRecord.PREVIOUS_SEALED_AUTH_FIELD_NUMBER
+_CREATED_AT = float_head(pb.ServiceRecord.CREATED_AT_FIELD_NUMBER)
+_UPDATED_AT = float_head(pb.ServiceRecord.UPDATED_AT_FIELD_NUMBER)
 
 
 def encode_changes(state: LeaderState, unsaved: Unsaved) -> list[Change]:
@@ -120,23 +130,50 @@ def decode_network(value: bytes) -> Network:
 
 
 def encode_service(record: ServiceRecord) -> bytes:
-    """Return the stored form of a service."""
-    message = pb.ServiceRecord(
-        schema=SCHEMA,
-        id=record.id,
-        version=record.version,
-        template_version=record.template_version,
-        created_at=record.created_at,
-        updated_at=record.updated_at,
-        is_removing=record.is_removing,
-        attempt_floor=record.attempt_floor,
-        sealed_auth=record.sealed_auth,
-        previous_sealed_auth=record.previous_sealed_auth,
-    )
-    specs = delimited(pb.ServiceRecord.SPEC_FIELD_NUMBER, encoded(record.spec))
+    """Return the stored form of a service: joined by hand where all services have it.
+
+    A record is written for every service, so that filling a message for it would cost more than
+    all that the service's bytes consist of.
+    """
+    status, templates = record.update_status, record.templates
+    parts = [
+        _service_head(
+            record.version, record.template_version, record.attempt_floor, record.is_removing
+        ),
+        delimited(_SERVICE_ID, record.id.encode()),
+        _CREATED_AT,
+        float_bytes(record.created_at),
+        _UPDATED_AT,
+        float_bytes(record.updated_at),
+        delimited(_SERVICE_SPEC, encoded(record.spec)),
+    ]
     if record.previous_spec is not None:
-        field = pb.ServiceRecord.PREVIOUS_SPEC_FIELD_NUMBER
-        specs += delimited(field, encoded(record.previous_spec))
+        parts.append(delimited(_SERVICE_PREVIOUS_SPEC, encoded(record.previous_spec)))
+    if status is not None or record.job is not None or len(templates) > 1 or record.former_images:
+        parts.append(_service_progress(record))
+    if record.sealed_auth:
+        parts.append(delimited(_SERVICE_AUTH, record.sealed_auth))
+    if record.previous_sealed_auth:
+        parts.append(delimited(_SERVICE_PREVIOUS_AUTH, record.previous_sealed_auth))
+    return b"".join(parts)  # A reader takes fields in any order.
+
+
+@lru_cache(maxsize=4096)
+def _service_head(
+    version: int, template_version: int, attempt_floor: int, is_removing: bool
+) -> bytes:
+    return pb.ServiceRecord(
+        schema=SCHEMA,
+        version=version,
+        template_version=template_version,
+        attempt_floor=attempt_floor,
+        is_removing=is_removing,
+    ).SerializeToString()
+
+
+def _service_progress(record: ServiceRecord) -> bytes:
+    """Return what is there of a service while or after it was updated, and of a job."""
+    message = pb.ServiceRecord()
     if record.former_images:
         message.former_images.update(record.former_images)
     for version, template in record.templates.items():
@@ -157,7 +194,7 @@ def encode_service(record: ServiceRecord) -> bytes:
     if record.job is not None:
         message.job.SetInParent()
         write_proto(record.job, message.job)
-    return message.SerializeToString() + specs  # A reader takes fields in any order.
+    return message.SerializeToString()
 
 
 def decode_service(value: bytes) -> ServiceRecord:

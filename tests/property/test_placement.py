@@ -28,6 +28,7 @@ from scheduler.core.placement.place import (
     place_on_levels,
     place_on_masks,
     place_on_vectors,
+    place_one,
     why_not,
 )
 from scheduler.core.placement.table import NodeTable
@@ -67,6 +68,9 @@ def place_by(engine: str, table: NodeTable, demand: Demand, count: int) -> list[
         return nodes
     if engine in ("vectors", "levels"):
         return place_on_vectors(table, demand, count)
+    if engine == "single":
+        one_by_one = (place_one(table, demand) for _ in range(count))
+        return [node for node in one_by_one if node is not None]
     return place(table, demand, count).nodes
 
 
@@ -111,7 +115,7 @@ class TableAgainstBruteForce(RuleBasedStateMachine):
     @rule(
         demand=st.one_of(modest_demands, demands),
         count=st.one_of(st.integers(1, 4), st.integers(1, 60)),
-        engine=st.sampled_from(["masks", "levels", "vectors", "either"]),
+        engine=st.sampled_from(["masks", "levels", "vectors", "single", "either"]),
     )
     def place_group(self, demand, count, engine):
         self.asked = demand
@@ -247,7 +251,7 @@ groups = st.lists(
         st.integers(1, 40),  # tasks
         st.sampled_from([0, CPU // 2, CPU]),
         st.sampled_from([(), ("node.labels.zone",), ("node.labels.zone", "node.labels.host")]),
-        st.sampled_from(["masks", "levels", "vectors", "either"]),
+        st.sampled_from(["masks", "levels", "vectors", "single", "either"]),
         st.sampled_from(list(PlacementStrategy)),
     ),
     max_size=5,
@@ -343,7 +347,7 @@ def test_balance_does_not_depend_on_the_order_in_which_nodes_joined(order, count
     assert sorted(chosen.values()) == sorted(expected.values())
 
 
-@pytest.mark.parametrize("engine", ["masks", "vectors", "either"])
+@pytest.mark.parametrize("engine", ["masks", "vectors", "single", "either"])
 def test_a_service_in_many_branches_goes_by_vectors_and_stays_exact(engine):
     nodes = ranking.USED_BRANCHES_MAX + 10
     table, naive = cluster_of(nodes, 5, [1, 2])

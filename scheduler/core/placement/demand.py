@@ -5,9 +5,10 @@ Not here: which nodes meet it (filters), which of them is best (ranking).
 """
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from berth.model.defaults import effective_strategy
+from berth.model.hot_value import hot_value
 from berth.model.ids import ServiceId
 from berth.model.image import normalised_platform
 from berth.model.resources import Reservation
@@ -27,7 +28,7 @@ _BUILT_IN_LOG_DRIVERS = ("", "none")
 _BUILT_IN_VOLUME_DRIVERS = ("", "local")
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class Demand:
     """What one task needs. Tasks of equal demand can be placed together.
 
@@ -51,7 +52,8 @@ class Demand:
     strategy: PlacementStrategy = PlacementStrategy.SPREAD
 
     def __post_init__(self) -> None:
-        assert min(self.nano_cpus, self.memory_bytes, self.max_per_node) >= 0
+        assert self.nano_cpus >= 0 <= self.memory_bytes
+        assert self.max_per_node >= 0
         assert not self.generic or min(count for _, count in self.generic) > 0
 
 
@@ -74,7 +76,7 @@ def compile_demand(service_id: ServiceId, task: TaskSpec, endpoint: EndpointSpec
         max_per_node=placement.max_replicas_per_node,
         volume_drivers=_volume_drivers(task),
         log_driver=_log_driver(task),
-        spread=tuple(filter(None, map(label_subject, placement.spread_preferences))),
+        spread=_spread(placement.spread_preferences),
         strategy=effective_strategy(task),
     )
 
@@ -89,6 +91,7 @@ def normal_platform(platform: Platform) -> Platform:
     return replace(normalised_platform(platform), variant="")
 
 
+@functools.lru_cache(maxsize=4096)
 def _constraints(texts: tuple[str, ...]) -> tuple[Constraint, ...]:
     # Said twice is said once; else neither of the two alone would keep a node from fitting.
     return tuple({it.text: it for it in map(parse_constraint, texts)}.values())
@@ -97,6 +100,10 @@ def _constraints(texts: tuple[str, ...]) -> tuple[Constraint, ...]:
 @functools.lru_cache(maxsize=256)
 def _normal_platforms(platforms: tuple[Platform, ...]) -> tuple[Platform, ...]:
     return tuple(dict.fromkeys(normal_platform(platform) for platform in platforms))
+
+
+def _spread(descriptors: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(filter(None, map(label_subject, descriptors))) if descriptors else ()
 
 
 def _generic(reservation: Reservation) -> tuple[tuple[str, int], ...]:

@@ -1,7 +1,7 @@
 """Choose nodes for tasks and take them: the only door to placement for the rest of the leader.
 
-Duty: `place` a group anywhere, `place_on` one node, say `why_not` there, `could_fit` cheaply, and
-list the `global_candidates` of a one-task-per-node service.
+Duty: `place` a group anywhere, `place_one` task, or `place_on` one node; say `why_not` there and
+`could_fit` cheaply; list the `global_candidates` of a one-task-per-node service.
 Not here: filters, ranking, the table itself; records of tasks (the leader makes them).
 
 All nodes are considered, there is no sampling; the outcome is exact and depends only on the table.
@@ -59,6 +59,19 @@ def place(table: NodeTable, demand: Demand, count: int) -> PlacementOutcome:
         nodes = place_on_levels(table, demand, count) or place_on_vectors(table, demand, count)
     missing = count - len(nodes)
     return PlacementOutcome(nodes, Unschedulable(demand, missing, table) if missing > 0 else None)
+
+
+def place_one(table: NodeTable, demand: Demand) -> NodeId | None:
+    """Place one task on the best node and take it: `place` of one, without a group around it."""
+    if demand.strategy is PlacementStrategy.BINPACK or demand.spread:
+        nodes = place(table, demand, 1).nodes
+        return nodes[0] if nodes else None
+    mask = candidates(table, demand)
+    if not mask:
+        return None
+    row = lowest_row(ranking.best_rows(table, demand, mask))
+    table.occupy_row(row, demand)
+    return table.node_id_at(row)
 
 
 def place_on_masks(table: NodeTable, demand: Demand, count: int) -> list[NodeId]:

@@ -1,14 +1,18 @@
 """Events of objects survive their stored form, and a take-over."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from berth.errors import InternalError
 from berth.model.events import ObjectEvent
+from berth.wire.convert import to_proto
 from scheduler.store import keys
 from scheduler.store.event_records import decode_events, encode_events
 from scheduler.store.recordpb import records_pb2 as pb
 from scheduler.store.schema import SCHEMA
 from tests.builders import a_spec
+from tests.unit.berth.wire.test_convert import strategy_for
 from tests.unit.scheduler.core.world import World
 
 EVENTS = [
@@ -19,6 +23,14 @@ EVENTS = [
 
 def test_what_is_written_is_read() -> None:
     assert decode_events(encode_events(EVENTS)) == EVENTS
+
+
+@given(st.lists(strategy_for(ObjectEvent), max_size=4))
+def test_any_event_is_what_protobuf_would_write(events: list[ObjectEvent]) -> None:
+    written = encode_events(events)
+    assert decode_events(written) == events
+    as_protobuf = pb.EventsRecord(schema=SCHEMA, events=[to_proto(event) for event in events])
+    assert pb.EventsRecord.FromString(written) == as_protobuf
 
 
 def test_a_newer_schema_is_refused() -> None:
