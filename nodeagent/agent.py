@@ -346,7 +346,7 @@ class Agent:
             elif isinstance(event, EngineAway):
                 self._engine.note(False, event.reason)
             elif event.action != "create":  # That one is always our own doing.
-                self._feed_soon(ContainerStirred(event.task_id))
+                self._feed_soon(ContainerStirred(event.task_id, event.action == "start"))
 
     async def _tick(self) -> None:
         while True:

@@ -228,9 +228,10 @@ class CallFailed:
 
 @dataclass(frozen=True, slots=True)
 class ContainerStirred:
-    """The runtime says that something happened to a task's container."""
+    """The runtime says that a task's container stirred; `is_start`: somebody started it."""
 
     task_id: TaskId
+    is_start: bool = False
 
 
 @dataclass(frozen=True, slots=True)

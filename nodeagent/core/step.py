@@ -56,6 +56,7 @@ from nodeagent.core.task_machine import (
     fold_seen,
     fold_started,
     fold_stopped,
+    is_own_start,
 )
 
 _News = (
@@ -105,8 +106,8 @@ def _fold(state: AgentState, event: _News, effects: list[Effect], now: Instant) 
         The tasks that it touches.
     """
     match event:
-        case ContainerStirred(task_id):
-            return _stir(state, task_id)
+        case ContainerStirred(task_id, is_start):
+            return _stir(state, task_id, is_start)
         case SchedulerSpoke():
             effects += _hear(state, event, now)
             return concerned(state, event.said)
@@ -209,11 +210,13 @@ def _restore(state: AgentState, event: Restored, now: Instant) -> None:
     note_lost_files(state, event.with_files)
 
 
-def _stir(state: AgentState, task_id: TaskId) -> tuple[TaskId, ...]:
+def _stir(state: AgentState, task_id: TaskId, is_start: bool) -> tuple[TaskId, ...]:
     """Look again at a task's container; an unknown task's makes a listing due."""
     task = state.tasks.get(task_id)
     if task is None:
         state.is_list_due = True
+        return ()
+    if is_start and is_own_start(task):
         return ()
     task.needs_look = True
     return (task_id,)

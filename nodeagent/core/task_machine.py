@@ -140,6 +140,15 @@ def fold_started(task: LocalTask, seen: SeenContainer | None, gate: Gate, now: I
         fold_seen(task, seen, gate, now)
 
 
+def is_own_start(task: LocalTask) -> bool:
+    """Tell whether news of a start are of the one that we asked for.
+
+    A start of ours ends with a look, which is newer. Who else would start the container must have
+    seen it end, which is news of its own: then a look is under way, or told that it does not run.
+    """
+    return task.call is Call.START or (task.call is None and task.phase is Phase.UP)
+
+
 def fold_stopped(task: LocalTask) -> None:
     """Take in that a stop ended; a look tells the exit code."""
     task.needs_look = True

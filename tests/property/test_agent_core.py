@@ -301,6 +301,15 @@ class AgentMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.engine)
     @rule(data=st.data())
+    def somebody_starts_a_container(self, data):
+        """Of one that runs already this is late news of our own start."""
+        task_id = data.draw(st.sampled_from(sorted(self.engine)))
+        if self.engine[task_id].state is not ContainerState.CREATED:
+            self.engine[task_id] = replace(self.engine[task_id], state=ContainerState.RUNNING)
+            self.feed(ContainerStirred(task_id, is_start=True))
+
+    @precondition(lambda self: self.engine)
+    @rule(data=st.data())
     def health_fails(self, data):
         task_id = data.draw(st.sampled_from(sorted(self.engine)))
         if self.engine[task_id].state is ContainerState.RUNNING:

@@ -9,6 +9,7 @@ from nodeagent.core.messages import (
     CallFailed,
     CancelCall,
     ContainerCreated,
+    ContainerSeen,
     ContainerStirred,
     CreateContainer,
     ImagePulled,
@@ -25,6 +26,7 @@ from tests.unit.nodeagent.core.builders import (
     a_template,
     an_assignment,
     assigned,
+    seen,
 )
 
 PINNED = replace(IMAGE, reference="app:1@sha256:1")
@@ -118,6 +120,23 @@ def test_events_of_one_moment_are_one_step_for_each_task():
     assert ids_of(InspectContainer, effects) == ["t1"], "it stirred: look before it is started"
     assert ids_of(ReportTask, effects) == ["t0", "t1"]
     state.validate()
+
+
+def test_news_of_its_own_start_make_no_second_look():
+    state, effects = of_one_service(1)
+    (pull,) = of_kind(PullImage, effects)
+    (create,) = of_kind(CreateContainer, step(state, ImagePulled("t0", pull.call_id, IMAGE), NOW))
+    effects = step(state, ContainerCreated("t0", create.call_id, "c", True), NOW)
+    (start,) = of_kind(StartContainer, effects)
+    news = ContainerStirred("t0", is_start=True)
+    assert ids_of(InspectContainer, step(state, news, NOW)) == []
+    effects = step(state, ContainerSeen("t0", start.call_id, seen(name="t0")), NOW)
+    assert ids_of(InspectContainer, effects) == []
+    assert ids_of(InspectContainer, step(state, news, NOW)) == [], "events may come late"
+    (look,) = of_kind(InspectContainer, step(state, ContainerStirred("t0"), NOW))
+    step(state, news, NOW)
+    effects = step(state, ContainerSeen("t0", look.call_id, seen(name="t0")), NOW)
+    assert ids_of(InspectContainer, effects) == ["t0"], "somebody else may have started it again"
 
 
 def test_who_waits_for_a_lane_goes_before_who_was_touched_now():
