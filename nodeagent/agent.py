@@ -33,6 +33,7 @@ from nodeagent.core.messages import (
     CancelCall,
     ContainersListed,
     ContainerStirred,
+    CreateContainer,
     DropSession,
     Effect,
     Event,
@@ -40,7 +41,7 @@ from nodeagent.core.messages import (
     LinkLost,
     ListContainers,
     PurgeContainers,
-    ReportTask,
+    ReportTasks,
     Restored,
     SaveJournal,
     SchedulerSpoke,
@@ -221,9 +222,12 @@ class Agent:
         )
 
     def _carry_out(self, effect: Effect) -> None:
+        if isinstance(effect, CreateContainer):  # As most are: not after all others.
+            self._calls.begin(self._group, effect)
+            return
         match effect:
-            case ReportTask():
-                self._changed.append(effect.task_id)
+            case ReportTasks(task_ids):
+                self._changed += task_ids
             case StartContainer():
                 if self.state.tasks[effect.task_id].ended:
                     self._observer.restarted()

@@ -25,7 +25,7 @@ from nodeagent.core.messages import (
     CancelCall,
     Effect,
     ListContainers,
-    ReportTask,
+    ReportTasks,
     SaveJournal,
 )
 from nodeagent.core.state import LANE_OF, AgentState, LocalTask, Phase, StopReason
@@ -38,6 +38,8 @@ from nodeagent.core.task_machine import (
     next_call,
     settle,
 )
+
+_PULL, _CREATE = Call.PULL, Call.CREATE
 
 
 def gate_of(state: AgentState, now: Instant) -> Gate:
@@ -56,16 +58,18 @@ def gate_of(state: AgentState, now: Instant) -> Gate:
 def advance(state: AgentState, touched: Iterable[TaskId], gate: Gate, now: Instant) -> list[Effect]:
     """Let the touched tasks, and those that wait for a lane, take their next step."""
     effects: list[Effect] = []
+    changed: list[TaskId] = []
     is_journal_due = False
     todo = list(dict.fromkeys([*_next_in_lanes(state), *touched]))
+    is_cut = state.cut_at is not None
     for task_id in todo:  # It grows where a pull is given up that others wait for.
         task = state.tasks.get(task_id)
         if task is None:
             continue
         task.recorded = None
-        if state.cut_at is not None and now >= _fence_at(state, task):
+        if is_cut and now >= _fence_at(state, task):
             task.stop_reason = StopReason.FENCED
-        if task.call is Call.PULL and task.must_stop:
+        if task.call is _PULL and task.must_stop:
             effects.append(CancelCall(task_id, task.call_id))
             todo += finish_call(state, task)
         if task.call is None:
@@ -74,16 +78,18 @@ def advance(state: AgentState, touched: Iterable[TaskId], gate: Gate, now: Insta
             task.is_changed = False
             is_journal_due = True
             if not task.is_surplus:
-                effects.append(ReportTask(task_id))
+                changed.append(task_id)
         if (task.is_released or task.is_surplus) and _is_done_with(task):
             _leave_queue(state, task)
             state.timers.pop(task_id, None)
             del state.tasks[task_id]
             is_journal_due = True
-        elif task.retry_at > now or task.ended is not None or state.cut_at is not None:
+        elif is_cut or task.retry_at > now or task.ended is not None:
             _note_timer(state, task, now)
         elif state.timers:
             state.timers.pop(task_id, None)
+    if changed:
+        effects.append(ReportTasks(tuple(changed)))
     if state.is_list_due and not state.list_call_id:
         state.is_list_due = False
         state.list_call_id = state.next_call_id()
@@ -100,9 +106,10 @@ def finish_call(state: AgentState, task: LocalTask) -> Iterable[TaskId]:
     Returns:
         The tasks that waited for it, whose turn it is now.
     """
-    assert task.call is not None
-    state.in_flight[LANE_OF[task.call]] -= 1
-    waited = state.pulls.pop(task.assignment.template_key) if task.call is Call.PULL else ()
+    call = task.call
+    assert call is not None
+    state.in_flight[LANE_OF[call]] -= 1
+    waited = state.pulls.pop(task.assignment.template_key) if call is _PULL else ()
     end_call(task)
     return waited
 
@@ -140,16 +147,16 @@ def _advance_one(
         _leave_queue(state, task)
     if call is None:
         return
-    if call is Call.PULL:
+    if call is _PULL:
         key = task.assignment.template_key
         if (image := state.images.get(key)) is not None:
             fold_pulled(task, image)  # Should it be gone by now, `create` pulls it again.
-            call = Call.CREATE
+            call = _CREATE
         elif (waiting := state.pulls.get(key)) is not None:
             waiting[task.id] = None
             await_pull(task, now)
             return
-    if lack := lack_of_files(state, task, call):
+    if (lack := lack_of_files(state, task, call)) is not None:
         task.tell(lack)
         return
     lane = LANE_OF[call]
@@ -162,7 +169,7 @@ def _advance_one(
     if effect is not None:
         begin(task, call, call_id, now)
         state.in_flight[lane] += 1
-        if call is Call.PULL:
+        if call is _PULL:
             state.pulls[task.assignment.template_key] = {}
         effects.append(effect)
 

@@ -11,6 +11,7 @@ nor started without them.
 
 from berth.model.files import FileId, FilePayload, references
 from berth.model.ids import TaskId
+from berth.model.service import ContainerSpec
 from nodeagent.core.messages import Call, FilesCame
 from nodeagent.core.state import AgentState, LocalTask, Phase
 
@@ -29,34 +30,41 @@ def take_files(state: AgentState, came: FilesCame) -> None:
 def payloads_of(state: AgentState, task: LocalTask) -> tuple[FilePayload, ...]:
     """Return all that the task's container needs and this node has."""
     template = state.template_of(task)
-    if template is None:
+    if template is None or not needs_any(template.task.container):
         return ()
     keys = [(kind, FileId(ref.id)) for kind, ref in references(template.task.container)]
     return tuple(state.payloads[key] for key in dict.fromkeys(keys) if key in state.payloads)
 
 
-def lack_of_files(state: AgentState, task: LocalTask, call: Call) -> str:
-    """Return why `call` must wait for configs or secrets, "" when it need not."""
+def needs_any(container: ContainerSpec) -> bool:
+    """Return whether a container needs configs or secrets; hardly any does."""
+    return bool(container.configs or container.secrets)
+
+
+def lack_of_files(state: AgentState, task: LocalTask, call: Call) -> str | None:
+    """Return why `call` must wait for configs or secrets, None when it need not."""
     if call is Call.START:
         # With a leader at hand the start fails, and a new task gets its files.
-        return _LOST if task.has_lost_files and not state.is_connected else ""
+        return _LOST if task.has_lost_files and not state.is_connected else None
+    if call is not Call.CREATE:
+        return None
     template = state.template_of(task)
-    if call is not Call.CREATE or template is None:
-        return ""
+    if template is None or not needs_any(template.task.container):
+        return None
     for kind, reference in references(template.task.container):
         payload = state.payloads.get((kind, FileId(reference.id)))
         if payload is None:
             return f'{_WAITS} {kind.value} "{reference.name}"'
         if payload.problem:
             return f'preparing: {kind.value} "{reference.name}" cannot be had: {payload.problem}'
-    return ""
+    return None
 
 
 def note_lost_files(state: AgentState, with_files: frozenset[TaskId]) -> None:
     """Note whose files are gone though their containers are there."""
     for task in state.tasks.values():
         template = state.template_of(task)
-        needs_some = template is not None and any(True for _ in references(template.task.container))
+        needs_some = template is not None and needs_any(template.task.container)
         is_made = task.phase is not Phase.ABSENT
         task.has_lost_files = needs_some and is_made and task.id not in with_files
 

@@ -344,11 +344,11 @@ class ListContainers:
     call_id: int
 
 
-@hot_value
-class ReportTask:
-    """Tell the leader the task's newest status."""
+@dataclass(frozen=True, slots=True)
+class ReportTasks:
+    """Tell the leader the tasks' newest statuses."""
 
-    task_id: TaskId
+    task_ids: tuple[TaskId, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,7 +392,7 @@ Effect: TypeAlias = (
     CallEffect
     | CancelCall
     | ListContainers
-    | ReportTask
+    | ReportTasks
     | SaveJournal
     | DropSession
     | ServeLogs

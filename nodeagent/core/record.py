@@ -58,8 +58,16 @@ class JournalRecord:
 
 def to_record(state: AgentState, now: Instant, wall: Timestamp) -> JournalRecord:
     """Return what is to be journalled of `state`."""
-    kept = [task for task in state.tasks.values() if not (task.is_surplus or task.is_released)]
-    used = dict.fromkeys(task.assignment.template_key for task in kept)
+    used: dict[tuple[ServiceId, int], None] = {}
+    tasks: list[TaskRecord] = []
+    for task in state.tasks.values():
+        if task.is_surplus or task.is_released:
+            continue
+        used[task.assignment.template_key] = None
+        # The very record of last time unless the task was touched since: the journal is written
+        # whole for every change of one task.
+        record = task.recorded
+        tasks.append(record if isinstance(record, TaskRecord) else _to_task_record(task, now, wall))
     templates = [state.templates[key] for key in used if key in state.templates]
     lacking = [t.key for t in templates if t.registry_auth or t.key in state.without_credentials]
     silent_for_s = 0.0 if state.cut_at is None else now - state.heard_at
@@ -75,7 +83,7 @@ def to_record(state: AgentState, now: Instant, wall: Timestamp) -> JournalRecord
             replace(it, registry_auth=None) if it.registry_auth else it for it in templates
         ),
         without_credentials=tuple(lacking),
-        tasks=tuple(_to_task_record(task, now, wall) for task in kept),
+        tasks=tuple(tasks),
     )
 
 
@@ -136,13 +144,7 @@ def silent_for_s(record: JournalRecord | None, wall: Timestamp, link_silence_s: 
 
 
 def _to_task_record(task: LocalTask, now: Instant, wall: Timestamp) -> TaskRecord:
-    """Return a task's record: the very one of last time unless the task was touched since.
-
-    The journal is written whole for every change of one task; that way only what changed is made,
-    and encoded, anew.
-    """
-    if isinstance(task.recorded, TaskRecord):
-        return task.recorded
+    """Return a task's record, and keep it: only what changes is made, and encoded, anew."""
     task.recorded = record = TaskRecord(
         assignment=task.assignment,
         desired=task.desired,

@@ -70,6 +70,10 @@ class StopReason(StrEnum):
     FENCED = "fenced"
 
 
+# To look a member up in its enumeration takes as long as the whole question.
+_NO_REASON, _COMPLETE, _RUNNING = StopReason.NONE, TaskState.COMPLETE, TaskState.RUNNING
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """A container ended by itself while no leader answered; what follows is not decided yet."""
@@ -134,11 +138,7 @@ class LocalTask:
     @property
     def must_stop(self) -> bool:
         """True when its container must not run."""
-        return (
-            self.is_surplus
-            or self.desired > TaskState.COMPLETE
-            or self.stop_reason is not StopReason.NONE
-        )
+        return self.desired > _COMPLETE or self.is_surplus or self.stop_reason is not _NO_REASON
 
     @property
     def must_vanish(self) -> bool:
@@ -148,7 +148,7 @@ class LocalTask:
     @property
     def is_passing(self) -> bool:
         """True while what is seen of it is but a step towards what is wanted."""
-        return self.observed < min(self.desired, TaskState.RUNNING) and not self.error
+        return self.observed < _RUNNING and self.observed < self.desired and not self.error
 
     def rise(self, state: TaskState, now: Instant, message: str, error: str = "") -> None:
         """Take the observed state to `state`, which must not be lower."""
@@ -157,7 +157,10 @@ class LocalTask:
             self.observed = state
             self.observed_since = now
             self.is_changed = True
-        self.tell(message, error)
+            self.message = message
+            self.error = error
+        else:
+            self.tell(message, error)
 
     def tell(self, message: str, error: str = "") -> None:
         """Change what people are told of it, if it differs."""

@@ -69,6 +69,7 @@ _News = (
     | DepartureBegun
     | Tick
 )
+_START = Call.START
 _Result = ImagePulled | ContainerCreated | CallEnded | ContainerSeen | CallFailed | PullAdvanced
 
 
@@ -258,10 +259,10 @@ def _fold_result(state: AgentState, event: _Result, gate: Gate, now: Instant) ->
     call = task.call
     waited = finish_call(state, task)
     match event:
-        case ContainerCreated(container_id=container_id, is_new=is_new):
-            fold_created(task, container_id, now, is_new=is_new)
-        case ContainerSeen(seen=seen) if call is Call.START:
-            fold_started(task, seen, gate, now)
+        case ContainerCreated():
+            fold_created(task, event.container_id, now, is_new=event.is_new)
+        case ContainerSeen() if call is _START:
+            fold_started(task, event.seen, gate, now)
         case ImagePulled(image=image):
             fold_pulled(task, image)
             for other in (state.tasks.get(task_id) for task_id in waited):

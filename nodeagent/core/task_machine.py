@@ -23,6 +23,13 @@ from nodeagent.runtime.port import ContainerState, Health, PulledImage, SeenCont
 
 _GONE_ERROR = "task: the container is gone; somebody removed it, or the Engine lost it"
 _RESTARTS_KEPT = 100
+# Passed for every call of every task; to look a member up in its enumeration costs as much.
+_PREPARING, _READY, _STARTING, _RUNNING = (
+    TaskState.PREPARING,
+    TaskState.READY,
+    TaskState.STARTING,
+    TaskState.RUNNING,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,7 @@ def next_call(task: LocalTask, gate: Gate, now: Instant) -> Call | None:
         return None
     if task.needs_look:
         return Call.INSPECT
-    if task.must_stop or task.observed.is_terminal:
+    if task.observed > _RUNNING or task.must_stop:
         call = _closing_call(task)
         return None if call is Call.REMOVE and not gate.may_remove else call
     if not gate.may_begin:
@@ -57,8 +64,9 @@ def next_call(task: LocalTask, gate: Gate, now: Instant) -> Call | None:
         return Call.START if is_due else None
     if task.phase is Phase.ABSENT:
         return Call.PULL if task.image is None else Call.CREATE
-    is_wanted_up = task.desired in (TaskState.RUNNING, TaskState.COMPLETE)
-    return Call.START if task.phase is Phase.CREATED and is_wanted_up else None
+    if task.phase is not Phase.CREATED:
+        return None
+    return Call.START if task.desired in (TaskState.RUNNING, TaskState.COMPLETE) else None
 
 
 def _closing_call(task: LocalTask) -> Call | None:
@@ -79,10 +87,10 @@ def begin(task: LocalTask, call: Call, call_id: int, now: Instant) -> None:
     assert task.call is None
     task.call, task.call_id = call, call_id
     match call:
-        case Call.PULL | Call.CREATE if task.observed < TaskState.PREPARING:
-            task.rise(TaskState.PREPARING, now, "preparing")
-        case Call.START if task.observed < TaskState.STARTING:
-            task.rise(TaskState.STARTING, now, "starting")
+        case Call.CREATE | Call.PULL if task.observed < _PREPARING:
+            task.rise(_PREPARING, now, "preparing")
+        case Call.START if task.observed < _STARTING:
+            task.rise(_STARTING, now, "starting")
         case Call.STOP:
             task.is_stop_sent = True
         case Call.INSPECT:
@@ -116,8 +124,8 @@ def fold_created(task: LocalTask, container_id: str, now: Instant, *, is_new: bo
     _succeed(task)
     task.container_id, task.phase = container_id, Phase.CREATED
     task.needs_look = task.needs_look or not is_new
-    if task.observed < TaskState.READY:
-        task.rise(TaskState.READY, now, "prepared")
+    if task.observed < _READY:
+        task.rise(_READY, now, "prepared")
 
 
 def fold_started(task: LocalTask, seen: SeenContainer | None, gate: Gate, now: Instant) -> None:
@@ -295,7 +303,7 @@ def _see_up(task: LocalTask, health: Health, now: Instant) -> None:
     task.phase, task.ended = Phase.UP, None
     if task.up_since is None:
         task.up_since = now
-    if task.observed.is_terminal:
+    if task.observed > _RUNNING:
         return  # Somebody started it by hand: `next_call` stops it.
     if task.must_stop and task.is_stop_sent:  # The stop had no effect: not at once again.
         task.failures += 1
@@ -308,8 +316,8 @@ def _see_up(task: LocalTask, health: Health, now: Instant) -> None:
     elif health is Health.STARTING:
         if task.observed < TaskState.STARTING:
             task.rise(TaskState.STARTING, now, "starting")
-    elif task.observed < TaskState.RUNNING:
-        task.rise(TaskState.RUNNING, now, "started")
+    elif task.observed < _RUNNING:
+        task.rise(_RUNNING, now, "started")
 
 
 def _see_ended(task: LocalTask, seen: SeenContainer, gate: Gate, now: Instant) -> None:
@@ -361,7 +369,7 @@ def _copy_facts(task: LocalTask, seen: SeenContainer) -> None:
     task.addresses = seen.addresses
     task.image_digest = seen.image_digest or task.image_digest
     task.platform = seen.platform or task.platform
-    if before != _facts(task):
+    if not task.is_changed and before != _facts(task):
         task.is_changed = True
 
 

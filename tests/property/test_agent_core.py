@@ -33,7 +33,7 @@ from nodeagent.core.messages import (
     ListContainers,
     PullImage,
     RemoveContainer,
-    ReportTask,
+    ReportTasks,
     Restored,
     SchedulerSpoke,
     StartContainer,
@@ -107,10 +107,10 @@ class AgentMachine(RuleBasedStateMachine):
                 self.calls.append(effect)
             case DropSession():
                 self.cut()
-            case ReportTask(task_id):
-                observed = self.state.tasks[task_id].observed
-                assert observed >= self.highest.get(task_id, TaskState.NEW), "a report fell"
-                self.highest[task_id] = observed
+            case ReportTasks(task_ids):
+                told = {task_id: self.state.tasks[task_id].observed for task_id in task_ids}
+                assert not any(told[it] < self.highest.get(it, 0) for it in told), "one fell"
+                self.highest |= told
             case _:
                 pass
 

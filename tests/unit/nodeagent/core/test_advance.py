@@ -15,7 +15,7 @@ from nodeagent.core.messages import (
     ImagePulled,
     InspectContainer,
     PullImage,
-    ReportTask,
+    ReportTasks,
     StartContainer,
 )
 from nodeagent.core.step import step, step_through
@@ -118,7 +118,7 @@ def test_events_of_one_moment_are_one_step_for_each_task():
     effects = step_through(state, [*events, ContainerStirred("t1")], NOW)
     assert ids_of(StartContainer, effects) == ["t0"]
     assert ids_of(InspectContainer, effects) == ["t1"], "it stirred: look before it is started"
-    assert ids_of(ReportTask, effects) == ["t0", "t1"]
+    assert of_kind(ReportTasks, effects) == [ReportTasks(("t0", "t1"))]
     state.validate()
 
 

@@ -17,7 +17,7 @@ from nodeagent.core.messages import (
     LogsRequested,
     PullAdvanced,
     PullImage,
-    ReportTask,
+    ReportTasks,
     Restored,
     SaveJournal,
     SchedulerSpoke,
@@ -101,7 +101,7 @@ def test_a_pull_is_given_up_when_its_task_must_stop():
     stop = an_assignment(desired=TaskState.SHUTDOWN)
     effects = step(state, assigned(stop, sequence=2, is_complete=False), NOW)
     assert CancelCall("t1", pull.call_id) in effects
-    assert ReportTask("t1") in effects
+    assert ReportTasks(("t1",)) in effects
     assert state.tasks["t1"].observed is TaskState.SHUTDOWN
     assert step(state, ImagePulled("t1", pull.call_id, IMAGE), NOW) == []
 
@@ -121,7 +121,7 @@ def test_a_stray_waits_for_the_complete_set_and_is_then_stopped():
     step(state, welcome(), NOW)
     effects = step(state, assigned(), NOW)
     assert [stop.container_id for stop in of_kind(StopContainer, effects)] == ["c-t1"]
-    assert of_kind(ReportTask, effects) == []
+    assert of_kind(ReportTasks, effects) == []
 
 
 def test_a_stray_that_is_wanted_is_adopted():
