@@ -23,6 +23,7 @@ from berth.model.task import TaskState
 from berth.tls_metrics import CertificateMetrics
 from scheduler.census import Census, count_now, take_census
 from scheduler.core.step import TurnReport
+from scheduler.distribution import Distribution
 from scheduler.leader import Leader
 from scheduler.store.port import StoreHealth, StoreState
 
@@ -135,7 +136,7 @@ class SchedulerMetrics:
             buckets=_SILENT,
             registry=registry,
         )
-        self._start_s = Histogram(
+        self._start_s = Distribution(
             "berth_task_start_seconds",
             "Time from a task's creation until it runs.",
             buckets=_START,
@@ -149,7 +150,7 @@ class SchedulerMetrics:
             "Sessions of agents that ended.",
             registry=registry,
         )
-        self._late_s = Histogram(
+        self._late_s = Distribution(
             "berth_heartbeat_lateness_seconds",
             "How much later than the heartbeat period an agent was heard.",
             buckets=_LATE,
