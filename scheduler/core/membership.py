@@ -14,6 +14,7 @@ from berth.model.task import Task, TaskState, TaskStatus
 from scheduler.core import liveness
 from scheduler.core.now import Now
 from scheduler.core.placement.place import suits
+from scheduler.core.reports import fold_reports
 from scheduler.core.service_state import slot_of
 from scheduler.core.state import LeaderState
 
@@ -117,19 +118,9 @@ def report(
 
     Returns the tasks that began to run by this report.
     """
-    began: list[Task] = []
     if not hear(state, node, session, now.instant):
-        return began
-    on_node = state.node_tasks.get(node, {})
-    for status in statuses:
-        task = on_node.get(status.task_id)
-        if task is not None:
-            if state.observe(task, status, now) and task.observed == TaskState.RUNNING:
-                began.append(task)
-        elif status.state.is_terminal:
-            # Recorded already; the agent missed that it may forget it.
-            state.forgotten.setdefault(node, []).append(status.task_id)
-    return began
+        return []
+    return fold_reports(state, node, statuses, now)
 
 
 def leave(
