@@ -12,7 +12,7 @@ counting; cycles that were alive then and die later stay until the next leadersh
 """
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from typing import Final, Protocol
 
@@ -21,10 +21,14 @@ from berth.clock import Clock
 YOUNG_MAX: Final = 5_000
 """So many new objects make the collector look at them."""
 
-SURVIVORS_MAX: Final = 2
-"""What survived so many of these looks is looked at once more; what is more comes from a burst."""
+LOOK_PERIOD_S: Final = 0.1
+"""How often it looks at them besides: what it counts are objects made less those freed, of whatever
+age, so that in a burst which frees what an earlier one left, ten times as many are looked at."""
 
-TEND_PERIOD_S: Final = 1.0
+SURVIVORS_MAX: Final = 10_000
+"""So many that survived are looked at once more; more of them within a second come from a burst."""
+
+_LOOKS_PER_TENDING: Final = 10
 _NEVER: Final = 1_000_000
 _OLD_AFTER: Final = 1_000
 """So many looks at survivors, a quarter of an hour of them at least, make the collector look at all
@@ -34,12 +38,8 @@ that is not frozen, if that has grown by a quarter."""
 class Collector(Protocol):
     """The part of the module `gc` that `tend_once` uses."""
 
-    def get_threshold(self) -> tuple[int, int, int]:
-        """Return at which counts the generations are collected."""
-        ...
-
-    def get_count(self) -> tuple[int, int, int]:
-        """Return how many new objects and younger collections each generation has seen."""
+    def get_objects(self, generation: int) -> Sized:
+        """Return the objects of a generation."""
         ...
 
     def collect(self, generation: int) -> int:
@@ -71,18 +71,21 @@ def growing_memory() -> Iterator[None]:
 
 
 async def tend(clock: Clock) -> None:
-    """Look after the survivors, for ever, once a memory has grown."""
+    """Look after what is young, and after what survived that, for ever, once a memory has grown."""
+    looks = 0
     while True:
-        await clock.sleep(TEND_PERIOD_S)
-        tend_once(gc)
+        await clock.sleep(LOOK_PERIOD_S)
+        if gc.get_threshold()[1] < _NEVER:
+            continue  # Nothing has grown yet: the collector is as Python sets it.
+        gc.collect(0)
+        looks += 1
+        if looks % _LOOKS_PER_TENDING == 0:
+            tend_once(gc)
 
 
 def tend_once(collector: Collector) -> None:
     """Collect the few survivors of quiet times; freeze the many of a burst."""
-    if collector.get_threshold()[1] < _NEVER:
-        return  # No memory has grown yet: the collector is as Python sets it.
-    survived = collector.get_count()[1]
-    if survived > SURVIVORS_MAX:
+    if len(collector.get_objects(1)) > SURVIVORS_MAX:
         collector.freeze()
-    elif survived:
+    else:
         collector.collect(1)

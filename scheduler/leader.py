@@ -228,8 +228,10 @@ class Leader:
         With thousands of nodes this takes tens of milliseconds, so that it is done in slices, each
         of which could be the last: what changes between two of them goes with the next one.
         """
-        while self._commit_slice():
-            await self._clock.sleep(0)
+        is_left = True
+        while is_left:
+            await self._clock.sleep(0)  # A turn was long enough for one round of the loop.
+            is_left = self._commit_slice()
 
     def _commit_slice(self, nodes_max: int = NODES_PER_SLICE) -> bool:
         """Commit all records and the placements of some nodes; return whether more is left."""

@@ -15,14 +15,11 @@ class NotingCollector:
     """Notes what it is asked for."""
 
     survived: int
-    threshold: tuple[int, int, int] = GROWN
     asked: list[str] = field(default_factory=list)
 
-    def get_threshold(self) -> tuple[int, int, int]:
-        return self.threshold
-
-    def get_count(self) -> tuple[int, int, int]:
-        return (17, self.survived, 3)
+    def get_objects(self, generation: int) -> range:
+        assert generation == 1
+        return range(self.survived)
 
     def collect(self, generation: int) -> int:
         self.asked.append(f"collect {generation}")
@@ -35,7 +32,6 @@ class NotingCollector:
 @pytest.mark.parametrize(
     ("survived", "asked"),
     [
-        pytest.param(0, [], id="nothing survived, nothing is done"),
         pytest.param(SURVIVORS_MAX, ["collect 1"], id="few survivors are looked at once more"),
         pytest.param(SURVIVORS_MAX + 1, ["freeze"], id="the many of a burst never again"),
     ],
@@ -44,12 +40,6 @@ def test_survivors(survived: int, asked: list[str]) -> None:
     collector = NotingCollector(survived)
     tend_once(collector)
     assert collector.asked == asked
-
-
-def test_a_program_whose_memory_has_not_grown_is_left_alone() -> None:
-    collector = NotingCollector(SURVIVORS_MAX + 1, threshold=(700, 10, 10))
-    tend_once(collector)
-    assert collector.asked == []
 
 
 def test_grown_memory_is_out_of_collections_sight() -> None:
