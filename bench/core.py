@@ -104,7 +104,7 @@ class Commits:
         unsaved, untold, _ = self._state.take_changes(nodes_max)
         self.documents += len(encode_changes(self._state, unsaved))
         for tasks in untold.values():
-            told = [told_task(task, services[task.service_id].record) for task in tasks.values()]
+            told = [told_task(task, services[task.service_id].record) for task in tasks]
             self.assignments += len(told)
 
 

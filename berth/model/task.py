@@ -5,9 +5,10 @@ The numbers and their gaps are Swarm's. Who may make which transition is tabled 
 else; docs/task-lifecycle.md is generated from it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from itertools import repeat
 
 from berth.model.ids import NodeId, ServiceId, TaskId
 from berth.model.instant import NO_TIME, START, Instant, Timestamp
@@ -197,6 +198,8 @@ class Task:
     """Those that it was made with, until it is more than ASSIGNED or something else is wanted."""
     stop_since: Instant | None = None
     """When it was told to stop; the leader stops waiting after grace + margin."""
+    is_untold: bool = False
+    """True while its node has yet to be told of it as it is now (`scheduler.core.outgoing`)."""
 
     @property
     def is_wanted(self) -> bool:
@@ -212,6 +215,7 @@ class Task:
 def newborn_tasks(
     ids: Sequence[TaskId],
     slots: Sequence[int],
+    nodes: Sequence[NodeId] | None = None,
     *,
     service_id: ServiceId,
     attempt: int,
@@ -219,15 +223,20 @@ def newborn_tasks(
     now: Instant,
     today: Timestamp,
 ) -> list[Task]:
-    """Return a task for each slot of a replicated service: wanted RUNNING, waiting for a place.
+    """Return a task for each slot of a replicated service, wanted RUNNING.
+
+    Each has its node from `nodes`, which has yet to be told of it; without these it waits.
 
     The same as a call of `Task` for each, of one cohort if they are many, field by field without
     the call, which would cost more than twice as much; a test compares the two.
     """
-    new, running, pending = Task.__new__, TaskState.RUNNING, TaskState.PENDING
+    new, running = Task.__new__, TaskState.RUNNING
+    is_placed = nodes is not None
+    observed = TaskState.ASSIGNED if is_placed else TaskState.PENDING
     cohort = Cohort() if len(ids) >= COHORT_MIN else None
     tasks = []
-    for task_id, slot in zip(ids, slots, strict=True):
+    homes: Iterable[NodeId | None] = repeat(None, len(ids)) if nodes is None else nodes
+    for task_id, slot, node in zip(ids, slots, homes, strict=True):
         task = new(Task)
         task.id = task_id
         task.service_id = service_id
@@ -237,8 +246,8 @@ def newborn_tasks(
         task.template_version = template_version
         task.desired = running
         task.created_at = today
-        task.node_id = None
-        task.observed = pending
+        task.node_id = node
+        task.observed = observed
         task.observed_since = now
         task.observed_at = today
         task.status = None
@@ -248,6 +257,7 @@ def newborn_tasks(
         task.encoded = b""
         task.cohort = cohort
         task.stop_since = None
+        task.is_untold = is_placed
         tasks.append(task)
     return tasks
 

@@ -10,54 +10,108 @@ resources, which are granted one by one.
 """
 
 from collections.abc import Sequence
-from itertools import repeat
 
 from berth.model.defaults import effective_replicas
 from berth.model.ids import NodeId, task_ids
 from berth.model.task import Task, TaskState, newborn_tasks
+from scheduler.core.costs import BIRTH_US, group_us, tasks_within
 from scheduler.core.now import Now
+from scheduler.core.placement.place import place
 from scheduler.core.reconcile import Phase
 from scheduler.core.service_state import STORY_LENGTH, ServiceState
 from scheduler.core.state import LeaderState
 
 
-def bear_newborn(state: LeaderState, service: ServiceState, now: Now, slots_max: int) -> int:
-    """Open every slot of a service in which nothing ever was, and make their tasks.
+def bear_newborn(state: LeaderState, service: ServiceState, now: Now, budget_us: int) -> int:
+    """Open every slot of a service in which nothing ever was, and bear their tasks.
 
     The general way (`scheduler.core.supervise`) learns the same from views and plans, slot by slot:
     that slots 1 to n are to be opened, that each wants its first task at once, and that there is
     nothing to roll out. A burst of small services comes by here alone.
 
     Returns:
-        How many tasks were made; 0 when it is no such service, or wants more than `slots_max`: then
+        What that cost; 0 when it is no such service, or wants more than `budget_us` allows: then
         nothing was changed.
     """
     if not service.is_newborn:
         return 0
     replicas = effective_replicas(service.record.spec.mode)
-    if replicas > slots_max:
+    if replicas > tasks_within(budget_us):
         return 0
     slots = range(1, replicas + 1)
     service.is_all_dirty = False
     service.dirty_slots.clear()
     service.open_slots(slots, Phase.YOUNG)
-    add_first_tasks(state, service, slots, now)
-    return replicas
+    return bear(state, service, slots, now)
+
+
+def bear(state: LeaderState, service: ServiceState, slots: Sequence[int], now: Now) -> int:
+    """Add a task to each of `slots`, in which nothing ever was; return what that cost.
+
+    They are placed at once where there is room, as they would be at the end of this turn if nothing
+    else were to be placed before them; else they wait for `scheduling`.
+    """
+    demand = service.demand(service.record.template_version)
+    is_plain = len(slots) > 1 and not demand.generic and not service.failures_by_node
+    nodes: Sequence[NodeId] = ()
+    if is_plain and not state.newly_waiting and state.table.relief == state.relief_tried:
+        nodes = place(state.table, demand, len(slots)).nodes
+    if nodes:
+        add_placed_tasks(state, service, slots[: len(nodes)], nodes, now)
+    if len(nodes) < len(slots):
+        add_first_tasks(state, service, slots[len(nodes) :], now)
+    return group_us(len(nodes)) + (len(slots) - len(nodes)) * BIRTH_US
 
 
 def add_first_tasks(
     state: LeaderState, service: ServiceState, slots: Sequence[int], now: Now
 ) -> None:
     """Add a task that waits for a place to each of `slots`, in which nothing ever was."""
-    record = service.record
     if len(slots) == 1:
-        state.add_task(service, slots[0], record.template_version, TaskState.RUNNING, now)
+        version = service.record.template_version
+        state.add_task(service, slots[0], version, TaskState.RUNNING, now)
         return
+    tasks = _add(state, service, slots, None, now)
+    service.waiting.update(zip([task.id for task in tasks], tasks, strict=True))
+    state.waiting_services[service.record.id] = None
+    state.newly_waiting[service.record.id] = None
+
+
+def add_placed_tasks(
+    state: LeaderState,
+    service: ServiceState,
+    slots: Sequence[int],
+    nodes: Sequence[NodeId],
+    now: Now,
+) -> None:
+    """Add a task to each of `slots` on the node at its place in `nodes`, which is occupied already.
+
+    What is held, written, told and noted is as if it had waited in between.
+    """
+    tasks = _add(state, service, slots, nodes, now)
+    wanted = TaskState.RUNNING
+    before, after = (TaskState.PENDING, wanted), (TaskState.ASSIGNED, wanted)
+    state.chronicle.note_alike(service, tasks, before, after)
+    node_tasks = state.node_tasks
+    for task, node in zip(tasks, nodes, strict=True):
+        node_tasks[node][task.id] = task
+    _note_places(state, service, tasks, nodes, now)
+
+
+def _add(
+    state: LeaderState,
+    service: ServiceState,
+    slots: Sequence[int],
+    nodes: Sequence[NodeId] | None,
+    now: Now,
+) -> list[Task]:
+    record = service.record
     attempt = record.attempt_floor + 1
     ids = task_ids(record.id, slots, attempt)
     tasks = newborn_tasks(
         ids,
         slots,
+        nodes,
         service_id=record.id,
         attempt=attempt,
         template_version=record.template_version,
@@ -67,12 +121,10 @@ def add_first_tasks(
     known = len(state.tasks)
     state.tasks.update(zip(ids, tasks, strict=True))
     assert len(state.tasks) == known + len(tasks), f"a task of service {record.id} exists"
-    running, pending = TaskState.RUNNING, TaskState.PENDING
-    state.chronicle.note_alike(service, tasks, (None, None), (pending, running))
+    new, wanted = (None, None), (TaskState.PENDING, TaskState.RUNNING)
+    state.chronicle.note_alike(service, tasks, new, wanted)
     service.slots.update(zip(slots, [[task] for task in tasks], strict=True))
-    service.waiting.update(zip(ids, tasks, strict=True))
-    state.waiting_services[record.id] = None
-    state.newly_waiting[record.id] = None
+    return tasks
 
 
 def bind_group(
@@ -87,7 +139,7 @@ def bind_group(
         state.bind(service, tasks[0], nodes[0], now)
         return
     instant, timestamp = now.instant, now.timestamp
-    node_tasks, untold, waiting = state.node_tasks, state.untold, service.waiting
+    node_tasks, waiting = state.node_tasks, service.waiting
     assigned = TaskState.ASSIGNED
     for desired, alike in _by_wish(tasks).items():
         before, after = (TaskState.PENDING, desired), (assigned, desired)
@@ -99,22 +151,31 @@ def bind_group(
         task.observed = assigned
         task.observed_since = instant
         task.observed_at = timestamp
-        task_id = task.id
-        node_tasks[node][task_id] = task
-        told = untold.get(node)
-        if told is None:
-            untold[node] = {task_id: task}
-        else:
-            told[task_id] = task
+        task.is_untold = True
+        node_tasks[node][task.id] = task
         if not is_all:
-            del waiting[task_id]
+            del waiting[task.id]
     if is_all:
         waiting.clear()
-    state.unsaved.placements.update(zip(nodes, repeat(None)))
+    _note_places(state, service, tasks, nodes, now)
+
+
+def _note_places(
+    state: LeaderState,
+    service: ServiceState,
+    tasks: Sequence[Task],
+    nodes: Sequence[NodeId],
+    now: Now,
+) -> None:
+    """Have it written and told that these tasks got these nodes, and keep the end of the story."""
+    places = dict.fromkeys(nodes)
+    state.unsaved.placements.update(places)
+    state.untold.update(places)
     state.unsaved.tasks[service.record.id] = None
+    state.placed += len(tasks)
     last = slice(max(len(tasks) - STORY_LENGTH, 0), None)
     service.story.extend(
-        (timestamp, task.slot, task.attempt, f"assigned to {node}")
+        (now.timestamp, task.slot, task.attempt, f"assigned to {node}")
         for task, node in zip(tasks[last], nodes[last], strict=True)
     )
 

@@ -8,7 +8,7 @@ and `Now` giving the same turn. bench/core.py prints how long turns really take.
 
 from typing import Final
 
-TURN_SHARE_US: Final = 2400
+TURN_SHARE_US: Final = 2500
 """What supervision may cost in one turn, and what placement may; the loop waits for both.
 
 A group of a thousand can then be placed in one pass over the nodes."""
@@ -20,7 +20,7 @@ SLOT_US: Final = 12
 """To plan one slot."""
 
 BIRTH_US: Final = 2
-"""To make one task of a group in slots that were just opened."""
+"""To make one task of a group, which waits, in slots that were just opened."""
 
 PLACE_US: Final = 15
 """To find a node for one task, by masks."""
@@ -29,7 +29,7 @@ GROUP_US: Final = 400
 """To find nodes for a large group, by vectors, however many its tasks are."""
 
 BIND_US: Final = 2
-"""To give one task of a group the node that was found."""
+"""To give one task of a group the node that was found, or to make it there."""
 
 
 def group_us(tasks: int) -> int:

@@ -24,7 +24,13 @@ class Outgoing:
         self.files = FileShelf()
         self.chronicle = Chronicle()
         self.unsaved = Unsaved()
-        self.untold: dict[NodeId, dict[TaskId, Task]] = {}
+        self.node_tasks: dict[NodeId, dict[TaskId, Task]] = {}
+        self.untold: dict[NodeId, None] = {}
+        """The nodes that must be told of tasks of theirs: of those that are marked so.
+
+        A mark in the task instead of a mapping for each node: a burst gives each of thousands of
+        nodes a few tasks, and mappings for that are half of what binding these would cost.
+        """
         self.forgotten: dict[NodeId, list[TaskId]] = {}
         self.purged: dict[NodeId, list[TaskId]] = {}
         """Ended tasks that left the history with their slot: their containers serve nobody."""
@@ -38,7 +44,7 @@ class Outgoing:
 
     def take_changes(
         self, nodes_max: int | None = None
-    ) -> tuple[Unsaved, dict[NodeId, dict[TaskId, Task]], dict[NodeId, list[TaskId]]]:
+    ) -> tuple[Unsaved, dict[NodeId, list[Task]], dict[NodeId, list[TaskId]]]:
         """Hand over what must be written and told, but of so many nodes only; begin anew.
 
         What is taken can be committed by itself: all that placements may rest on is in it. Words to
@@ -54,7 +60,17 @@ class Outgoing:
         else:
             untold, self.untold = self.untold, {}
             forgotten, self.forgotten = self.forgotten, {}
-        return unsaved, untold, forgotten
+        return unsaved, {node: self._take_untold(node) for node in untold}, forgotten
+
+    def _take_untold(self, node: NodeId) -> list[Task]:
+        """Return what a node must be told of, which counts as told then."""
+        tasks = self.node_tasks.get(node)
+        if tasks is None:
+            return []
+        untold = [task for task in tasks.values() if task.is_untold]
+        for task in untold:
+            task.is_untold = False
+        return untold
 
 
 def _part(words: dict[NodeId, T], nodes: Iterable[NodeId]) -> dict[NodeId, T]:

@@ -51,7 +51,6 @@ class LeaderState(Outgoing):
         self.nodes: dict[NodeId, Node] = {}
         self.node_changes = 0
         """Rises whenever `nodes` changes."""
-        self.node_tasks: dict[NodeId, dict[TaskId, Task]] = {}
         self.liveness: dict[NodeId, NodeLiveness] = {}
         self.expiry_at = NEVER
         """No node's deadline is before this."""
@@ -63,6 +62,8 @@ class LeaderState(Outgoing):
         self.newly_waiting: dict[ServiceId, None] = {}
         self.relief_tried = -1
         """The table's `relief` when everything that waits was last tried."""
+        self.placed = 0
+        """Tasks that got a node since this memory was made."""
         self.flapping: dict[NodeId, Instant] = {}
         """Until when nodes that were lost too often lately get no new tasks."""
 
@@ -220,6 +221,7 @@ class LeaderState(Outgoing):
         if demand.generic:
             task.granted = self.table.grant_generic(node, demand, reuse=reuse)
         self.node_tasks.setdefault(node, {})[task.id] = task
+        self.placed += 1
         self._tell(task)
         self.tell_story(service, task, now, f"assigned to {node}")
 
@@ -342,7 +344,6 @@ class LeaderState(Outgoing):
             del self.node_tasks[task.node_id][task.id]
             self.unsaved.placements[task.node_id] = None
             self.unsaved.tasks[task.service_id] = None
-            self.untold.get(task.node_id, {}).pop(task.id, None)
             self.forgotten.setdefault(task.node_id, []).append(task.id)
 
     def tell_again(self, service: ServiceState) -> None:
@@ -350,7 +351,8 @@ class LeaderState(Outgoing):
         for tasks in service.slots.values():
             for task in tasks:
                 if task.node_id is not None:
-                    self.untold.setdefault(task.node_id, {})[task.id] = task
+                    task.is_untold = True
+                    self.untold[task.node_id] = None
 
     def _tell(self, task: Task) -> None:
         task.encoded = b""
@@ -358,7 +360,8 @@ class LeaderState(Outgoing):
         if task.node_id is not None:
             self.unsaved.placements[task.node_id] = None
             self.unsaved.tasks[task.service_id] = None
-            self.untold.setdefault(task.node_id, {})[task.id] = task
+            task.is_untold = True
+            self.untold[task.node_id] = None
 
     def tell_story(self, service: ServiceState, task: Task, now: Now, words: str) -> None:
         """Keep one line of a task's story for `berth explain`."""

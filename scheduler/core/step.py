@@ -89,7 +89,7 @@ def take_turn(state: LeaderState, timers: Timers, now: Now) -> TurnReport:
             if slot is not None:
                 state.services[service_id].dirty_slots[slot] = None
             state.dirty[service_id] = None
-    left_us = TURN_SHARE_US
+    left_us, placed = TURN_SHARE_US, state.placed
     for service_id in list(islice(state.dirty, TURN_SHARE_US // SERVICE_US + 1)):
         if left_us <= 0:
             break
@@ -97,9 +97,9 @@ def take_turn(state: LeaderState, timers: Timers, now: Now) -> TurnReport:
         service = state.services.get(service_id)
         if service is not None:
             left_us -= supervise(state, service, now, partial(_wake, timers, service_id), left_us)
-    placed = schedule(state, now, TURN_SHARE_US)
+    schedule(state, now, TURN_SHARE_US)
     state.chronicle.seal(now.timestamp)
-    return TurnReport(lost, placed, bool(state.dirty or state.newly_waiting))
+    return TurnReport(lost, state.placed - placed, bool(state.dirty or state.newly_waiting))
 
 
 def _wake(timers: Timers, service: ServiceId, at: Instant, slot: SlotKey | None) -> None:

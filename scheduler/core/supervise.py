@@ -15,8 +15,8 @@ from berth.model.ids import NodeId
 from berth.model.instant import NEVER, Instant, after
 from berth.model.node import NodeState
 from berth.model.task import FinishedTask, Task, TaskState
-from scheduler.core.births import add_first_tasks, bear_newborn
-from scheduler.core.costs import BIRTH_US, SERVICE_US, SLOT_US
+from scheduler.core.births import bear, bear_newborn
+from scheduler.core.costs import SERVICE_US, SLOT_US, tasks_within
 from scheduler.core.now import Now
 from scheduler.core.placement.place import global_candidates
 from scheduler.core.reconcile import (
@@ -52,8 +52,8 @@ def supervise(
     Slots are looked at for about `budget_us`, at least one; the service stays dirty for the rest.
     Returns what that cost, as `costs` estimates it.
     """
-    if born := bear_newborn(state, service, now, max((budget_us - SERVICE_US) // BIRTH_US, 1)):
-        return SERVICE_US + born * BIRTH_US
+    if born_us := bear_newborn(state, service, now, budget_us - SERVICE_US):
+        return SERVICE_US + born_us
     if service.is_all_dirty:
         service.is_all_dirty = False
         if service.is_fresh:
@@ -64,7 +64,7 @@ def supervise(
             _plan_slots(state, service)
         keys: set[SlotKey] = {*service.slots, *service.history, *service.phases}
         service.dirty_slots = dict.fromkeys(_in_order(keys))
-    cost_us = SERVICE_US + _bear(state, service, now, max(budget_us // BIRTH_US, 1))
+    cost_us = SERVICE_US + _bear(state, service, now, tasks_within(budget_us))
     slots = list(islice(service.dirty_slots, max((budget_us - cost_us) // SLOT_US, 0)))
     for slot in slots:
         del service.dirty_slots[slot]
@@ -97,8 +97,7 @@ def _bear(state: LeaderState, service: ServiceState, now: Now, slots_max: int) -
     for slot in slots:
         if service.phases[slot] is not Phase.YOUNG:
             service.set_phase(slot, Phase.YOUNG)
-    add_first_tasks(state, service, slots, now)
-    return len(slots) * BIRTH_US
+    return bear(state, service, slots, now)
 
 
 def _recall_rollout(service: ServiceState) -> None:

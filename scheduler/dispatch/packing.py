@@ -52,7 +52,7 @@ class Packing:
 
     def pack(
         self,
-        untold: dict[NodeId, dict[TaskId, Task]],
+        untold: dict[NodeId, list[Task]],
         forgotten: dict[NodeId, list[TaskId]],
         joining: list[AgentSession],
         purged: dict[NodeId, list[TaskId]],
@@ -68,12 +68,12 @@ class Packing:
         deliveries: list[Delivery] = []
         made: dict[TemplateKey, types_pb2.TaskTemplate] = {}
         for session in joining:
-            tasks = self._state.node_tasks.get(session.node, {}).values()
+            tasks = list(self._state.node_tasks.get(session.node, {}).values())
             deliveries.append(self._parcel_for(session, tasks, [], made, complete=True))
         for node in sorted({*untold, *forgotten}):
             told = self._sessions.get(node)
             if told is not None:
-                tasks = untold.get(node, {}).values()
+                tasks = untold.get(node, [])
                 gone = forgotten.get(node, [])
                 deliveries.append(self._parcel_for(told, tasks, gone, made, complete=False))
         self._files.forget_opened()

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from berth.model.ids import NodeId, ServiceId, task_id, task_ids
 from berth.model.task import Task, TaskState, newborn_tasks
 from scheduler.core import invariants
-from scheduler.core.births import add_first_tasks, bind_group
+from scheduler.core.births import add_first_tasks, bear, bind_group
 from scheduler.core.chronicle import TaskChange
+from scheduler.core.costs import TURN_SHARE_US
 from scheduler.core.placement.place import place
+from scheduler.core.scheduling import schedule
 from scheduler.core.service_record import create_record
 from scheduler.core.service_state import STORY_LENGTH, ServiceState
 from scheduler.core.state import LeaderState
@@ -49,7 +51,7 @@ def what_is_known(state: LeaderState) -> dict[str, object]:
     return {
         "tasks": [as_values(task) for task in state.tasks.values()],
         "on nodes": {node: list(tasks) for node, tasks in state.node_tasks.items()},
-        "untold": {node: list(tasks) for node, tasks in state.untold.items()},
+        "untold": list(state.untold),
         "unsaved": list(state.unsaved.placements),
         "waiting": (list(state.waiting_services), list(state.newly_waiting)),
         "load": state.table.load.counts.values.tolist(),
@@ -78,7 +80,7 @@ def what_happened(state: LeaderState) -> list[tuple[int, TaskChange]]:
 def what_leaves(state: LeaderState) -> list[object]:
     unsaved, untold, forgotten = state.take_changes()
     told = [
-        (node, [told_task(t, state.services[t.service_id].record) for t in tasks.values()])
+        (node, [told_task(t, state.services[t.service_id].record) for t in tasks])
         for node, tasks in untold.items()
     ]
     return [encode_changes(state, unsaved), told, forgotten]
@@ -116,6 +118,49 @@ def test_a_group_is_what_its_tasks_would_be_one_by_one(
     invariants.check(ours)
     assert what_is_known(ours) == what_is_known(theirs)
     assert what_leaves(ours) == what_leaves(theirs)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 40), st.sampled_from((0.0, 0.5, 1.5))), min_size=1, max_size=4
+    ),
+    st.integers(1, 5),
+)
+def test_a_group_that_is_placed_at_birth_is_as_if_it_had_waited(
+    groups: list[tuple[int, float]], nodes: int
+) -> None:
+    worlds = [World(nodes=nodes), World(nodes=nodes)]
+    for world in worlds:
+        schedule(world.state, world.now, TURN_SHARE_US)
+    for number, (size, cpus) in enumerate(groups):
+        for world, is_waiting in zip(worlds, (False, True), strict=True):
+            spec = a_spec(f"s{number}", cpus=cpus)
+            record = create_record(ServiceId(f"s{number}"), spec, world.now.timestamp)
+            service = world.state.put_service(record)
+            slots = range(1, size + 1)
+            (add_first_tasks if is_waiting else bear)(world.state, service, slots, world.now)
+            schedule(world.state, world.now, TURN_SHARE_US)
+    ours, theirs = (world.state for world in worlds)
+    invariants.check(ours)
+    born, waited = what_is_known(ours), what_is_known(theirs)
+    # What waits goes on waiting, and is told to do so after the others got their nodes.
+    told = [sorted(repr(change[1:]) for change in it.pop("changes")) for it in (born, waited)]
+    assert told[0] == told[1]
+    assert born == waited
+    assert ours.placed == theirs.placed == len([t for t in ours.tasks.values() if t.node_id])
+    assert what_leaves(ours) == what_leaves(theirs)
+
+
+def test_a_group_is_placed_at_birth_unless_others_come_first() -> None:
+    world = World(nodes=2)
+    schedule(world.state, world.now, TURN_SHARE_US)
+    first = world.create(a_spec("first"))
+    bear(world.state, first, range(1, 4), world.now)
+    assert not first.waiting
+    world.state.newly_waiting[first.record.id] = None
+    second = world.create(a_spec("second"))
+    bear(world.state, second, range(1, 4), world.now)
+    assert len(second.waiting) == 3
 
 
 def test_a_long_story_keeps_its_end() -> None:

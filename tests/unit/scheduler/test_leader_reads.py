@@ -191,7 +191,9 @@ def test_a_burst_hurries_for_no_change_and_only_after_a_while_for_readings() -> 
             ]
         )
         state = leader.state
-        many = {NodeId(f"away{number}"): {} for number in range(5000)}  # They let 3 s be gathered.
+        many = {
+            NodeId(f"away{number}"): None for number in range(5000)
+        }  # They let 3 s be gathered.
         turns.goes_on = lambda: (
             state.dirty.update(dict.fromkeys(state.services)),
             len(state.untold) > 1 or state.untold.update(many),

@@ -24,7 +24,7 @@ def test_slices_hold_together_what_the_whole_would() -> None:
         world.state.take_changes()
         world.create(a_spec(replicas=20))
         take_turn(world.state, world.timers, world.now)
-        world.state.untold.update({NodeId("elsewhere"): {}})
+        world.state.untold[NodeId("elsewhere")] = None
     unsaved, untold, _ = worlds[0].state.take_changes()
     parts = []
     while not parts or worlds[1].state.unsaved.placements:

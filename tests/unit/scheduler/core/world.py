@@ -80,7 +80,7 @@ class World:
                 self.entries[change.key] = change.value
         for node_id, tasks in untold.items():
             self.nodes[node_id].wanted.update(
-                {task.id: (task.desired, self.image_of(task)) for task in tasks.values()}
+                {task.id: (task.desired, self.image_of(task)) for task in tasks}
             )
         for node_id, gone in forgotten.items():
             if node_id in self.nodes:
