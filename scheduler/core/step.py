@@ -15,7 +15,7 @@ from berth.model.ids import NodeId, ServiceId
 from berth.model.instant import NEVER, START, Instant, Timestamp, after
 from scheduler.core import membership
 from scheduler.core.clock_steps import forget_future
-from scheduler.core.costs import SERVICE_US, TURN_SHARE_US
+from scheduler.core.costs import GROUP_US, SERVICE_US, TURN_SHARE_US
 from scheduler.core.now import Now
 from scheduler.core.refresh import refresh_documents
 from scheduler.core.scheduling import schedule
@@ -91,8 +91,8 @@ def take_turn(state: LeaderState, timers: Timers, now: Now) -> TurnReport:
             state.dirty[service_id] = None
     left_us, placed = TURN_SHARE_US, state.placed
     for service_id in list(islice(state.dirty, TURN_SHARE_US // SERVICE_US + 1)):
-        if left_us <= 0:
-            break
+        if left_us < GROUP_US:
+            break  # The next turn begins with a group that this one would only break up.
         state.dirty.pop(service_id, None)
         service = state.services.get(service_id)
         if service is not None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from berth.model.service import Placement, PlacementStrategy, ServiceSpec
 from scheduler.core import invariants
 from scheduler.core.births import bear_newborn
+from scheduler.core.costs import group_us
 from scheduler.core.service_state import ServiceState
 from tests.builders import a_spec
 from tests.property.test_births import what_is_known, what_leaves
@@ -78,10 +79,11 @@ def test_the_short_way_is_the_general_one(
 def test_what_is_too_much_for_a_turn_goes_the_general_way() -> None:
     world = World(nodes=1)
     service = world.create(a_spec("web", 3000))
-    assert bear_newborn(world.state, service, world.now, 2999) == 0
+    assert bear_newborn(world.state, service, world.now, group_us(2999)) == 0
     assert service.is_newborn
-    assert bear_newborn(world.state, service, world.now, 3000) == 3000
+    assert bear_newborn(world.state, service, world.now, group_us(3000)) > 0
     assert not service.is_newborn
+    assert len(service.slots) == 3000
 
 
 def test_one_that_was_scaled_to_nothing_begins_again_above_its_former_attempts() -> None:

@@ -1,7 +1,7 @@
 """What is told of a task is what protobuf itself would write, whoever joined it."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from berth.model.ids import NodeId, ServiceId, task_ids
@@ -30,6 +30,7 @@ def a_cohort(slots: list[int], attempt: int, template_version: int) -> list[Task
 
 
 @given(SLOTS, st.integers(1, 2**40), st.integers(0, 2**40))
+@example(slots=[ord("%"), 128], attempt=ord("%"), template_version=ord("%"))  # A gap's first byte.
 def test_a_cohorts_entries_are_byte_for_byte_protobufs(
     slots: list[int], attempt: int, template_version: int
 ) -> None:
