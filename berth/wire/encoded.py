@@ -68,15 +68,21 @@ def encoded(value: Any) -> bytes:
         part = parts[place]
         if part is not None and not part:
             body += encoders[place](part)
-    last[:] = parts, body
+    if last is not None:
+        last[:] = parts, body
     return body
 
 
 @cache
 def _encoders(
     kind: type,
-) -> tuple[Callable[[Any], tuple[Any, ...]], tuple[_Encode, ...], tuple[int, ...], list[Any]]:
-    """Return how to read and encode all fields, which are optional, and what was encoded last."""
+) -> tuple[
+    Callable[[Any], tuple[Any, ...]], tuple[_Encode, ...], tuple[int, ...], list[Any] | None
+]:
+    """Return how to read and encode all fields, which are optional, and what was encoded last.
+
+    The last is None for what consists of shared parts: these are known again one by one.
+    """
     hints = typing.get_type_hints(kind)
     descriptor = message_class(kind).DESCRIPTOR
     names = sorted(
@@ -87,7 +93,7 @@ def _encoders(
         reader_of_all(names),
         tuple(_encoder(descriptor, name, hints[name]) for name in names),
         tuple(place for place, name in enumerate(names) if plain_type(hints[name])[1]),
-        [],
+        None if any(plain_type(hints[name])[0] in SHARED_KINDS for name in names) else [],
     )
 
 

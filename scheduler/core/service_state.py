@@ -7,7 +7,7 @@ keeps all indexes in step), deciding (reconcile, rollout).
 import zlib
 from collections import deque
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
 
 from berth.model.ids import NodeId, TaskId
@@ -23,9 +23,10 @@ SlotKey = int | NodeId
 STORY_LENGTH = 256
 _SLOTS_PER_SHARD = 256
 _GLOBAL_SHARDS = 16
+_NO_NODES: frozenset[NodeId] = frozenset()
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, init=False)
 class ServiceState:
     """A service in memory: its record, its tasks by slot, and the notes of the reconciler.
 
@@ -34,40 +35,68 @@ class ServiceState:
     """
 
     record: ServiceRecord
-    slots: dict[SlotKey, list[Task]] = field(default_factory=dict)
-    history: dict[SlotKey, list[FinishedTask]] = field(default_factory=dict)
-    dirty_slots: dict[SlotKey, None] = field(default_factory=dict)
-    is_all_dirty: bool = True
-    phases: dict[SlotKey, str] = field(default_factory=dict)
-    slots_by_phase: dict[str, set[SlotKey]] = field(default_factory=dict)
-    begun: set[SlotKey] = field(default_factory=set)
-    failed: set[SlotKey] = field(default_factory=set)
+    slots: dict[SlotKey, list[Task]]
+    history: dict[SlotKey, list[FinishedTask]]
+    dirty_slots: dict[SlotKey, None]
+    is_all_dirty: bool
+    phases: dict[SlotKey, str]
+    slots_by_phase: dict[str, set[SlotKey]]
+    begun: set[SlotKey]
+    failed: set[SlotKey]
     """Slots in which a task of the running rollout failed; it does not wait for them."""
-    handing_over: set[SlotKey] = field(default_factory=set)
+    handing_over: set[SlotKey]
     """Slots in which a task of another template gives way to one that does not run yet."""
-    closing: set[SlotKey] = field(default_factory=set)
+    closing: set[SlotKey]
     """Slots that are not wanted any more and still have tasks."""
-    misplaced: set[TaskId] = field(default_factory=set)
+    misplaced: set[TaskId]
     """Tasks whose node no longer satisfies the placement constraints."""
-    failures_by_node: dict[NodeId, list[Instant]] = field(default_factory=dict)
-    run_seen: int = 0
+    failures_by_node: dict[NodeId, list[Instant]]
+    run_seen: int
     """Of a job: the run that `phases` and `next_slot` are about."""
-    next_slot: int = 1
+    next_slot: int
     """Of a replicated job: every lower slot takes part in the run already."""
-    candidates: frozenset[NodeId] = frozenset()
+    candidates: frozenset[NodeId]
     """Of a global job: the nodes that satisfy its constraints, as of the last look at all slots."""
-    is_fresh: bool = True
+    is_fresh: bool
     """True until the first plan after a take-over, which must find out what was under way."""
-    waiting: dict[TaskId, Task] = field(default_factory=dict)
-    running: int = 0
-    running_on: dict[NodeId, int] = field(default_factory=dict)
+    waiting: dict[TaskId, Task]
+    running: int
+    running_on: dict[NodeId, int]
     """How many of the running ones each node has; a node without any is not there."""
-    places: int = 0
+    places: int
     """Rises whenever `running_on` gains or loses a node."""
-    story: deque[tuple[Timestamp, SlotKey, int, str]] = field(
-        default_factory=lambda: deque(maxlen=STORY_LENGTH)
-    )
-    _demands: dict[int, tuple[Template, Demand]] = field(default_factory=dict)
+    story: deque[tuple[Timestamp, SlotKey, int, str]]
+    _demands: dict[int, tuple[Template, Demand]]
+
+    def __init__(self, record: ServiceRecord) -> None:
+        """Know nothing yet but the record.
+
+        By hand, since most services of a large cluster are small: a factory for each of these
+        containers costs more than the container.
+        """
+        self.record = record
+        self.slots = {}
+        self.history = {}
+        self.dirty_slots = {}
+        self.is_all_dirty = True
+        self.phases = {}
+        self.slots_by_phase = {}
+        self.begun = set()
+        self.failed = set()
+        self.handing_over = set()
+        self.closing = set()
+        self.misplaced = set()
+        self.failures_by_node = {}
+        self.run_seen = 0
+        self.next_slot = 1
+        self.candidates = _NO_NODES
+        self.is_fresh = True
+        self.waiting = {}
+        self.running = 0
+        self.running_on = {}
+        self.places = 0
+        self.story = deque(maxlen=STORY_LENGTH)
+        self._demands = {}
 
     def demand(self, template_version: int) -> Demand:
         """Return what a task of that template needs, compiled once."""

@@ -6,17 +6,30 @@ for each costs five times what joining the bytes costs that all its like share
 together by tests/unit/scheduler/dispatch/test_told_tasks.py and tests/property/test_births.py.
 """
 
+from functools import lru_cache
+
 from berth.model.ids import ID_LENGTH
-from berth.model.task import Cohort, Task
+from berth.model.task import Cohort, Task, TaskState
 from berth.v1 import dispatcher_pb2 as pb
 from berth.v1 import types_pb2
-from berth.wire.varints import delimited, delimited_head, number_head, short_varints, varint
+from berth.wire.varints import (
+    delimited,
+    delimited_head,
+    number_field,
+    number_head,
+    short_varints,
+    varint,
+)
 from scheduler.core.service_record import ServiceRecord
+from scheduler.core.service_state import shown_slot
 from scheduler.dispatch.messages import assignment_of
 
 _TASKS = pb.Assignments.TASKS_FIELD_NUMBER
-_ID_HEAD = delimited_head(types_pb2.TaskAssignment.TASK_ID_FIELD_NUMBER, ID_LENGTH)
-_SLOT_HEAD = number_head(types_pb2.TaskAssignment.SLOT_FIELD_NUMBER)
+_TASK_ID = types_pb2.TaskAssignment.TASK_ID_FIELD_NUMBER
+_SERVICE_ID = types_pb2.TaskAssignment.SERVICE_ID_FIELD_NUMBER
+_SLOT = types_pb2.TaskAssignment.SLOT_FIELD_NUMBER
+_ID_HEAD = delimited_head(_TASK_ID, ID_LENGTH)
+_SLOT_HEAD = number_head(_SLOT)
 _SHORT = short_varints()
 _VARINT_LENGTH_MAX = 10
 
@@ -25,7 +38,7 @@ def told_task(task: Task, record: ServiceRecord) -> bytes:
     """Return what a node must know of one of its tasks, as it is now."""
     cohort = task.cohort
     if cohort is None or task.granted:
-        return told(assignment_of(task, record))
+        return _alone(task, record)
     shared = cohort.told or _shared(cohort, task, record)
     slot = _SHORT[task.slot] if task.slot < len(_SHORT) else varint(task.slot)
     return shared[len(slot)] % (task.id.encode(), slot)
@@ -35,9 +48,24 @@ def _as_format(part: bytes) -> bytes:
     return part.replace(b"%", b"%%")
 
 
-def told(assignment: types_pb2.TaskAssignment) -> bytes:
-    """Return a message as an entry."""
-    return delimited(_TASKS, assignment.SerializeToString())
+def _alone(task: Task, record: ServiceRecord) -> bytes:
+    """Return the entry of a task that shares nothing with others."""
+    if task.granted:
+        return delimited(_TASKS, assignment_of(task, record).SerializeToString())
+    body = (
+        delimited(_TASK_ID, task.id.encode())
+        + delimited(_SERVICE_ID, task.service_id.encode())
+        + number_field(_SLOT, shown_slot(task, is_job=record.job is not None))
+        + _after_slot(task.template_version, task.desired, task.attempt)
+    )
+    return delimited(_TASKS, body)
+
+
+@lru_cache(maxsize=4096)
+def _after_slot(template_version: int, desired: TaskState, attempt: int) -> bytes:
+    return types_pb2.TaskAssignment(
+        template_version=template_version, desired=desired, attempt=attempt
+    ).SerializeToString()
 
 
 def _shared(cohort: Cohort, task: Task, record: ServiceRecord) -> tuple[bytes, ...]:

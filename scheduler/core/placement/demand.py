@@ -13,7 +13,9 @@ from berth.model.ids import ServiceId
 from berth.model.image import normalised_platform
 from berth.model.resources import Reservation
 from berth.model.service import (
+    ContainerSpec,
     EndpointSpec,
+    LogDriver,
     MountType,
     PlacementStrategy,
     Platform,
@@ -63,20 +65,20 @@ def compile_demand(service_id: ServiceId, task: TaskSpec, endpoint: EndpointSpec
     Raises:
         InvalidRequestError: a constraint is not one; validation refuses such a spec beforehand.
     """
-    placement = task.placement
-    reservation = task.reservation
+    placement, reservation, container = task.placement, task.reservation, task.container
+    # Most templates say little: what is absent is not worth a call for each new service.
     return Demand(
         service_id=service_id,
         nano_cpus=reservation.nano_cpus,
         memory_bytes=reservation.memory_bytes,
-        generic=_generic(reservation),
-        constraints=_constraints(placement.constraints),
-        platforms=_normal_platforms(placement.platforms),
-        host_ports=_host_ports(endpoint),
+        generic=_generic(reservation) if reservation.generic else (),
+        constraints=_constraints(placement.constraints) if placement.constraints else (),
+        platforms=_normal_platforms(placement.platforms) if placement.platforms else (),
+        host_ports=_host_ports(endpoint) if endpoint.ports else (),
         max_per_node=placement.max_replicas_per_node,
-        volume_drivers=_volume_drivers(task),
-        log_driver=_log_driver(task),
-        spread=_spread(placement.spread_preferences),
+        volume_drivers=_volume_drivers(container) if container.mounts else (),
+        log_driver=_log_driver(task.log_driver) if task.log_driver is not None else "",
+        spread=_spread(placement.spread_preferences) if placement.spread_preferences else (),
         strategy=effective_strategy(task),
     )
 
@@ -103,36 +105,28 @@ def _normal_platforms(platforms: tuple[Platform, ...]) -> tuple[Platform, ...]:
 
 
 def _spread(descriptors: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(filter(None, map(label_subject, descriptors))) if descriptors else ()
+    return tuple(filter(None, map(label_subject, descriptors)))
 
 
 def _generic(reservation: Reservation) -> tuple[tuple[str, int], ...]:
-    if not reservation.generic:
-        return ()
     return tuple(sorted((kind, count) for kind, count in reservation.generic.items() if count > 0))
 
 
 def _host_ports(endpoint: EndpointSpec) -> tuple[HostPort, ...]:
     """Return every published port: there is no routing mesh, so ingress ones are the node's too."""
-    if not endpoint.ports:
-        return ()
     ports = ((port.protocol, port.published_port) for port in endpoint.ports if port.published_port)
     return tuple(sorted(set(ports)))
 
 
-def _volume_drivers(task: TaskSpec) -> tuple[str, ...]:
-    if not task.container.mounts:
-        return ()
+def _volume_drivers(container: ContainerSpec) -> tuple[str, ...]:
     drivers = (
         mount.volume.driver
-        for mount in task.container.mounts
+        for mount in container.mounts
         if mount.type is MountType.VOLUME and mount.volume is not None
     )
     named = (plugin_name(driver) for driver in drivers if driver not in _BUILT_IN_VOLUME_DRIVERS)
     return tuple(sorted(set(named)))
 
 
-def _log_driver(task: TaskSpec) -> str:
-    if task.log_driver is None or task.log_driver.name in _BUILT_IN_LOG_DRIVERS:
-        return ""
-    return plugin_name(task.log_driver.name)
+def _log_driver(driver: LogDriver) -> str:
+    return "" if driver.name in _BUILT_IN_LOG_DRIVERS else plugin_name(driver.name)

@@ -175,7 +175,9 @@ class ServiceTally(RowTally):
     __slots__ = ("_branch_counts",)
 
     def __init__(self) -> None:
-        super().__init__()
+        self.counts = {}
+        self._levels = None
+        self._held = 0
         self._branch_counts: BranchCounts | None = None
 
     def add(self, row: int, delta: int) -> None:
@@ -203,8 +205,11 @@ class ServiceTally(RowTally):
 def change_tally(tallies: dict[K, T], key: K, make: Callable[[], T], row: int, delta: int) -> None:
     """Change one tally, made when it is missing and dropped when it counts nothing any more."""
     tally = tallies.get(key)
-    if tally is None:
+    if tally is None:  # Most services have one task: theirs is never changed but here.
+        assert delta > 0, f"row {row} counts nothing, cannot change by {delta}"
         tally = tallies[key] = make()
+        tally.counts[row] = delta
+        return
     tally.add(row, delta)
     if not tally.counts:
         del tallies[key]

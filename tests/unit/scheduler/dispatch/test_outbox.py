@@ -8,7 +8,6 @@ from berth.model.ids import Epoch, NodeId, Revision, TaskId
 from berth.v1 import dispatcher_pb2 as pb
 from berth.v1 import types_pb2
 from scheduler.dispatch.outbox import Outbox
-from scheduler.dispatch.told_tasks import told
 from tests.fakes.virtual_time import run_virtually
 
 
@@ -31,7 +30,8 @@ def put(
     for word in tasks.split():
         task_id, _, desired = word.partition(":")
         message = types_pb2.TaskAssignment(task_id=task_id, desired=int(desired))
-        assignments[TaskId(task_id)] = told(message)
+        entry = pb.Assignments(tasks=[message])
+        assignments[TaskId(task_id)] = entry.SerializeToString()
     gone = [TaskId(word) for word in forgotten.split()]
     known = [types_pb2.TaskTemplate(service_id=word, version=1) for word in templates.split()]
     outbox.put(Revision(revision), assignments, known, gone, complete=complete)

@@ -11,7 +11,6 @@ from berth.v1 import types_pb2
 from berth.wire.convert import to_proto
 from scheduler.directory import Directory
 from scheduler.dispatch.session import serve_agent
-from scheduler.dispatch.told_tasks import told
 from scheduler.dispatch.waiting_room import HOLD_S, WaitingRoom
 from tests.builders import a_description
 from tests.fakes.virtual_time import VirtualClock, run_virtually
@@ -89,8 +88,8 @@ def test_the_first_message_leaves_at_once_and_what_soon_follows_travels_together
             began = clock.instant()
             outbox = led.leader.sessions["n1"].outbox
             for name, pause_s in (("t1", 0.009), ("t2", 0.009), ("t3", 0.009), ("t4", 1)):
-                entry = told(types_pb2.TaskAssignment(task_id=name))
-                outbox.put(Revision(9), {TaskId(name): entry}, [], [])
+                entry = pb.Assignments(tasks=[types_pb2.TaskAssignment(task_id=name)])
+                outbox.put(Revision(9), {TaskId(name): entry.SerializeToString()}, [], [])
                 await clock.sleep(pause_s)
             await clock.sleep(1)
             stream.says.put_nowait(None)

@@ -39,6 +39,31 @@ def test_a_cohorts_entries_are_byte_for_byte_protobufs(
     assert b"".join(told_task(task, WEB) for task in tasks) == expected.SerializeToString()
 
 
+@given(
+    st.sampled_from([1, 127, 128, 16_384, 2**40]),
+    st.integers(1, 2**40),
+    st.sampled_from(list(TaskState)),
+    st.sampled_from([None, NodeId("n1")]),
+    st.booleans(),
+)
+def test_so_is_the_entry_of_one_that_is_alone(
+    slot: int, attempt: int, desired: TaskState, home: NodeId | None, is_job: bool
+) -> None:
+    record = create_record(ServiceId("s"), a_job() if is_job else a_spec(), Timestamp(1.0))
+    task = Task(
+        id="t",
+        service_id=record.id,
+        slot=0 if home else slot,
+        home=home,
+        attempt=attempt,
+        template_version=1,
+        desired=desired,
+        created_at=Timestamp(1.0),
+    )
+    expected = pb.Assignments(tasks=[assignment_of(task, record)])
+    assert told_task(task, record) == expected.SerializeToString()
+
+
 @pytest.mark.parametrize("is_job", [False, True])
 def test_one_that_is_alone_is_told_in_the_same_form(is_job: bool) -> None:
     record = create_record(ServiceId("s"), a_job() if is_job else a_spec(), Timestamp(1.0))
