@@ -13,14 +13,13 @@ with nothing around them (`bench.core_limit`), in the same run.
 """
 
 import argparse
-import gc
 import random
 import time
 from pathlib import Path
 
 from bench.core_limit import limit_us_per_task
 from bench.figures import save
-from berth.collector import TEND_PERIOD_S, growing_memory, tend_once
+from berth.collector import LOOK_PERIOD_S, Tending, growing_memory
 from berth.model.ids import ClusterId, NodeId, ServiceId, SessionId
 from berth.model.instant import Instant, Timestamp
 from berth.model.node import NodeDescription
@@ -120,7 +119,7 @@ def fill(state: LeaderState, services: int, replicas: int, rng: random.Random) -
         )
         for n in range(services)
     ]  # fmt: skip
-    timers, commits = Timers(), Commits(state)
+    timers, commits, tending = Timers(), Commits(state), Tending()
     turns: list[float] = []
     placed = 0
     take_turn(state, timers, now_at(0.0))
@@ -148,9 +147,9 @@ def fill(state: LeaderState, services: int, replicas: int, rng: random.Random) -
         )
         has_changes = has_changes and due is Due.NOTHING
         commits.make(due)
-        if now.instant - tended >= TEND_PERIOD_S:
+        if now.instant - tended >= LOOK_PERIOD_S:
             tended = now.instant
-            tend_once(gc)
+            tending.look()
     spent = time.process_time() - begun
     if placed < total:
         raise SystemExit(f"only {placed} of {total} tasks found a place")

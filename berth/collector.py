@@ -36,7 +36,7 @@ that is not frozen, if that has grown by a quarter."""
 
 
 class Collector(Protocol):
-    """The part of the module `gc` that `tend_once` uses."""
+    """The part of the module `gc` that `Tending` uses."""
 
     def get_objects(self, generation: int) -> Sized:
         """Return the objects of a generation."""
@@ -70,22 +70,32 @@ def growing_memory() -> Iterator[None]:
         gc.enable()
 
 
+class Tending:
+    """Looks after what is young, and now and then after what survived that."""
+
+    def __init__(self, collector: Collector = gc) -> None:
+        self._collector = collector
+        self._looks = 0
+
+    def look(self) -> None:
+        """Collect what is young, and every tenth time the few survivors of quiet times.
+
+        The many survivors of a burst are frozen.
+        """
+        self._looks += 1
+        self._collector.collect(0)
+        if self._looks % _LOOKS_PER_TENDING:
+            return
+        if len(self._collector.get_objects(1)) > SURVIVORS_MAX:
+            self._collector.freeze()
+        else:
+            self._collector.collect(1)
+
+
 async def tend(clock: Clock) -> None:
-    """Look after what is young, and after what survived that, for ever, once a memory has grown."""
-    looks = 0
+    """Look for ever, once a memory has grown."""
+    tending = Tending()
     while True:
         await clock.sleep(LOOK_PERIOD_S)
-        if gc.get_threshold()[1] < _NEVER:
-            continue  # Nothing has grown yet: the collector is as Python sets it.
-        gc.collect(0)
-        looks += 1
-        if looks % _LOOKS_PER_TENDING == 0:
-            tend_once(gc)
-
-
-def tend_once(collector: Collector) -> None:
-    """Collect the few survivors of quiet times; freeze the many of a burst."""
-    if len(collector.get_objects(1)) > SURVIVORS_MAX:
-        collector.freeze()
-    else:
-        collector.collect(1)
+        if gc.get_threshold()[1] >= _NEVER:  # Else the collector is as Python sets it.
+            tending.look()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from berth.collector import SURVIVORS_MAX, growing_memory, tend_once
+from berth.collector import SURVIVORS_MAX, Tending, growing_memory
 
 GROWN = (5_000, 1_000_000, 1_000)
 
@@ -38,8 +38,10 @@ class NotingCollector:
 )
 def test_survivors(survived: int, asked: list[str]) -> None:
     collector = NotingCollector(survived)
-    tend_once(collector)
-    assert collector.asked == asked
+    tending = Tending(collector)
+    for _ in range(10):
+        tending.look()
+    assert collector.asked == ["collect 0"] * 10 + asked
 
 
 def test_grown_memory_is_out_of_collections_sight() -> None:
