@@ -179,16 +179,16 @@ class InstantCalls:
     def _event(self, effect: CallEffect) -> Event:
         task_id, call_id, runtime = effect.task_id, effect.call_id, self._runtime
         match effect:
-            case InspectContainer():
-                return ContainerSeen(task_id, call_id, runtime.see(task_id))
+            case CreateContainer():
+                made = runtime.make(task_id, effect.image)
+                return ContainerCreated(task_id, call_id, made, is_new=True)
+            case StartContainer():
+                seen = runtime.change(effect.container_id, ContainerState.RUNNING)
+                return ContainerSeen(task_id, call_id, seen)
             case PullImage(task=task):
                 return ImagePulled(task_id, call_id, runtime.image(task))
-            case CreateContainer(image=image):
-                made = runtime.make(task_id, image)
-                return ContainerCreated(task_id, call_id, made, is_new=True)
-            case StartContainer(container_id=container_id):
-                seen = runtime.change(container_id, ContainerState.RUNNING)
-                return ContainerSeen(task_id, call_id, seen)
+            case InspectContainer():
+                return ContainerSeen(task_id, call_id, runtime.see(task_id))
             case StopContainer(container_id=container_id):
                 runtime.change(container_id, ContainerState.EXITED)
             case RemoveContainer(container_id=container_id):

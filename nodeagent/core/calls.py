@@ -24,15 +24,15 @@ from nodeagent.runtime.port import RegistryCredentials, RuntimeTask
 def effect_of(state: AgentState, task: LocalTask, call: Call, call_id: int) -> CallEffect | None:
     """Return the effect for a call; None when the template that it needs is not known."""
     match call:
-        case Call.PULL:
-            spec = runtime_task(state, task)
-            return None if spec is None else PullImage(task.id, call_id, spec)
+        case Call.START:
+            return StartContainer(task.id, call_id, task.container_id)
         case Call.CREATE:
             spec = runtime_task(state, task, payloads_of(state, task))
             assert task.image is not None
             return None if spec is None else CreateContainer(task.id, call_id, spec, task.image)
-        case Call.START:
-            return StartContainer(task.id, call_id, task.container_id)
+        case Call.PULL:
+            spec = runtime_task(state, task)
+            return None if spec is None else PullImage(task.id, call_id, spec)
         case Call.STOP:
             template = state.template_of(task)
             grace_s = effective_stop_grace_s(template.task.container) if template else STOP_GRACE_S
@@ -50,15 +50,16 @@ def runtime_task(
     template = state.template_of(task)
     if template is None:
         return None
-    auth = template.registry_auth
+    auth, assignment = template.registry_auth, task.assignment
+    granted = assignment.granted
     return RuntimeTask(
-        task_id=task.id,
+        task_id=assignment.task_id,
         service_id=template.service_id,
         service_name=template.service_name,
         service_labels=template.service_labels,
-        slot=task.assignment.slot,
+        slot=assignment.slot,
         is_global=template.is_global,
-        attempt=task.assignment.attempt,
+        attempt=assignment.attempt,
         node_id=state.node_id,
         node_name=state.node_name,
         cluster_id=state.cluster_id,
@@ -66,7 +67,7 @@ def runtime_task(
         template_version=template.version,
         task=template.task,
         endpoint=template.endpoint,
-        granted=tuple((item.kind, item.units) for item in task.assignment.granted),
+        granted=tuple((item.kind, item.units) for item in granted) if granted else (),
         node_platform=state.node_platform,
         networks=template.networks,
         files=files,

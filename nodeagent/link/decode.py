@@ -3,7 +3,7 @@
 from berth.errors import InternalError
 from berth.model.cluster import ClusterSettings
 from berth.model.files import FileId, FileKind, FilePayload
-from berth.model.ids import ServiceId, TaskId
+from berth.model.ids import TaskId
 from berth.model.task import TaskState
 from berth.v1 import dispatcher_pb2 as pb
 from berth.v1 import types_pb2
@@ -38,15 +38,19 @@ def assignment_of(message: types_pb2.TaskAssignment) -> TaskAssignment:
 
     In a burst a node reads hundreds of these a second; the test holds the two together.
     """
+    granted = message.granted
     return TaskAssignment(
-        TaskId(message.task_id),
-        ServiceId(message.service_id),
+        message.task_id,  # type: ignore[arg-type]  # a TaskId; the call would cost as much
+        message.service_id,  # type: ignore[arg-type]
         message.slot,
         message.template_version,
-        TaskState(message.desired),
+        _TASK_STATES.get(message.desired) or TaskState(message.desired),
         message.attempt,
-        tuple(GrantedResource(item.kind, tuple(item.units)) for item in message.granted),
+        tuple(GrantedResource(item.kind, tuple(item.units)) for item in granted) if granted else (),
     )
+
+
+_TASK_STATES = {state.value: state for state in TaskState}
 
 
 def _said(message: pb.SchedulerMessage) -> Said | None:
