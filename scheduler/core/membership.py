@@ -13,9 +13,11 @@ from berth.model.node import Availability, Node, NodeDescription, NodeState
 from berth.model.task import Task, TaskState, TaskStatus
 from scheduler.core import liveness
 from scheduler.core.now import Now
+from scheduler.core.placement.bits import without
+from scheduler.core.placement.filters import matching
 from scheduler.core.placement.place import suits
 from scheduler.core.reports import fold_reports
-from scheduler.core.service_state import slot_of
+from scheduler.core.service_state import ServiceState, slot_of
 from scheduler.core.state import LeaderState
 
 DEPARTING = "its machine is being shut down"
@@ -275,6 +277,19 @@ def check_places(state: LeaderState, node: NodeId) -> None:
         if verdicts[task.service_id] != (task.id not in service.misplaced):
             service.misplaced ^= {task.id}
             state.mark_slot(task.service_id, slot_of(task))
+
+
+def check_places_of(state: LeaderState, service: ServiceState) -> None:
+    """Do what `check_places` does, for all nodes and one service whose tasks were just loaded."""
+    if service.record.is_global:
+        return
+    demand = service.demand(service.record.live_version)
+    unfit = without(state.table.present, matching(state.table, demand))
+    if not unfit:
+        return
+    nodes = frozenset(state.table.node_ids(unfit))
+    for tasks in service.slots.values():
+        service.misplaced.update(task.id for task in tasks if task.node_id in nodes)
 
 
 def _recent(lost_at: tuple[Timestamp, ...], now: Timestamp) -> tuple[Timestamp, ...]:

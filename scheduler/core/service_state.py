@@ -183,6 +183,13 @@ class ServiceState:
         else:
             del self.running_on[node]
 
+    def begin_running(self, node: NodeId, count: int) -> None:
+        """Note that so many tasks run on a node of which none was known to; above 0."""
+        assert node not in self.running_on
+        self.running += count
+        self.running_on[node] = count
+        self.places += 1
+
     def next_attempt(self, slot: SlotKey) -> int:
         """Return the attempt that the next task of `slot` shall have."""
         used = self.record.attempt_floor

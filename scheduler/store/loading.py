@@ -11,12 +11,13 @@ from typing import Final
 from berth.model.ids import NodeId, ServiceId
 from berth.model.instant import NEVER
 from berth.model.node import NodeState
-from berth.model.task import FinishedTask, Task, TaskState
+from berth.model.task import FinishedTask, Task
 from scheduler.core import liveness
+from scheduler.core.adoption import Adoption
 from scheduler.core.cluster_record import ClusterRecord
-from scheduler.core.membership import check_places, put_node, watch
+from scheduler.core.membership import check_places_of, put_node, watch
 from scheduler.core.now import Now
-from scheduler.core.service_state import ServiceState, slot_of
+from scheduler.core.service_state import ServiceState
 from scheduler.core.state import LeaderState
 from scheduler.store import keys
 from scheduler.store.event_records import decode_events
@@ -33,9 +34,6 @@ from scheduler.store.records import (
 TASKS_PER_STEP: Final = 20_000
 """Half a second. Between two steps waits whatever else the loop has to do, and thousands of agents
 look for the new leader by then: so there are few."""
-
-THINGS_PER_STEP: Final = 2_000
-"""Services whose slots are ordered, and nodes that are checked."""
 
 
 def load_state(entries: Mapping[str, bytes], cluster: ClusterRecord, now: Now) -> LeaderState:
@@ -90,22 +88,27 @@ def build_state(
     finished = _load_history(state, entries)
     yield
     loaded = 0
+    adoption = Adoption(state, now)
     for key, value in _under(entries, keys.PLACEMENTS):
         node = NodeId(key.removeprefix(keys.PLACEMENTS))
-        for task in decode_placements(node, value, now):
-            _load_task(state, task, finished)
-            loaded += 1
+        tasks = decode_placements(node, value)
+        known = [task for task in tasks if _is_known(state, task, finished)]
+        if len(known) < len(tasks):
+            # Written again without them; its agent learns from the complete set that they must go.
+            state.unsaved.placements[node] = None
+        if known:
+            adoption.adopt(node, known)
+        loaded += len(tasks)
         if loaded >= tasks_per_step:
             loaded = 0
             yield
-    for count, service in enumerate(state.services.values(), 1):
-        _order_slots(service)
-        if count % THINGS_PER_STEP == 0:
-            yield
-    for count, node in enumerate(state.nodes, 1):
-        check_places(state, node)
-        if count % THINGS_PER_STEP == 0:
-            yield
+    adoption.finish()
+    yield
+    for service in state.services.values():
+        for attempts in service.history.values():
+            attempts.sort(key=lambda entry: entry.attempt)
+        check_places_of(state, service)
+    yield
     told = [decode_events(value) for _, value in _under(entries, keys.EVENTS)]
     state.chronicle.load(told, now.timestamp)
     return state
@@ -144,23 +147,9 @@ def _load_history(state: LeaderState, entries: Mapping[str, bytes]) -> dict[str,
     return finished
 
 
-def _load_task(state: LeaderState, task: Task, finished: Mapping[str, FinishedTask]) -> None:
-    assert task.node_id is not None
+def _is_known(state: LeaderState, task: Task, finished: Mapping[str, FinishedTask]) -> bool:
+    """Return whether a stored task is still one: not ended, and what it belongs to is there."""
     service = state.services.get(task.service_id)
-    is_stale = service is None or task.template_version not in service.record.templates
-    if service is None or is_stale or task.id in finished or task.node_id not in state.nodes:
-        # Written again without it; its agent learns from the complete set that it must go.
-        state.unsaved.placements[task.node_id] = None
-        return
-    state.load_task(service, task)
-
-
-def _order_slots(service: ServiceState) -> None:
-    for slot, tasks in service.slots.items():
-        tasks.sort(key=lambda task: task.attempt)
-        if all(task.desired == TaskState.REMOVE for task in tasks):
-            service.closing.add(slot)
-    for finished in service.history.values():
-        finished.sort(key=lambda entry: entry.attempt)
-    for slot in service.closing:
-        assert all(slot_of(task) == slot for task in service.slots[slot])
+    if service is None or task.template_version not in service.record.templates:
+        return False
+    return task.id not in finished and task.node_id in state.nodes

@@ -12,7 +12,7 @@ an ended task in both, and the loader believes the history; the other order woul
 from functools import lru_cache
 
 from berth.model.cluster import ClusterSettings
-from berth.model.ids import ClusterId, NodeId, ServiceId, task_id
+from berth.model.ids import ClusterId, NodeId, ServiceId, task_id, task_id_of_slot
 from berth.model.instant import Timestamp
 from berth.model.network import Network, network_id
 from berth.model.node import Node
@@ -23,7 +23,6 @@ from berth.wire.encoded import encoded
 from berth.wire.varints import delimited, float_bytes, float_head
 from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.job_record import JobRecord
-from scheduler.core.now import Now
 from scheduler.core.service_record import ServiceRecord, Template, UpdateState, UpdateStatus
 from scheduler.core.service_state import ServiceState, history_shard
 from scheduler.core.state import LeaderState
@@ -43,6 +42,9 @@ _SERVICE_AUTH = pb.ServiceRecord.SEALED_AUTH_FIELD_NUMBER
 _SERVICE_PREVIOUS_AUTH = pb.ServiceRecord.PREVIOUS_SEALED_AUTH_FIELD_NUMBER
 _CREATED_AT = float_head(pb.ServiceRecord.CREATED_AT_FIELD_NUMBER)
 _UPDATED_AT = float_head(pb.ServiceRecord.UPDATED_AT_FIELD_NUMBER)
+
+_STATES = {int(state): state for state in TaskState}
+"""By number: several times cheaper to look up than `TaskState(number)`."""
 
 
 def encode_changes(state: LeaderState, unsaved: Unsaved) -> list[Change]:
@@ -243,36 +245,38 @@ def decode_service(value: bytes) -> ServiceRecord:
     )
 
 
-def decode_placements(node: NodeId, value: bytes, now: Now) -> list[Task]:
-    """Read what `placed_tasks.encode_placements` wrote; observed states are as of that writing."""
+def decode_placements(node: NodeId, value: bytes) -> list[Task]:
+    """Read what `placed_tasks.encode_placements` wrote; observed states are as of that writing.
+
+    When they were reached is not stored: whoever takes the tasks in says what counts.
+    """
     message = checked(pb.PlacementsRecord.FromString(value), "placements")
-    return [
-        _decode_task(node, ServiceId(group.service_id), placed, now)
-        for group in message.services
-        for placed in group.tasks
-    ]
-
-
-def _decode_task(node: NodeId, service: ServiceId, placed: pb.PlacedTask, now: Now) -> Task:
-    home = node if placed.slot == 0 else None
-    observed = TaskState(placed.observed)
-    return Task(
-        id=task_id(service, placed.slot, home, placed.attempt),
-        service_id=service,
-        slot=placed.slot,
-        home=home,
-        attempt=placed.attempt,
-        template_version=placed.template_version,
-        desired=TaskState(placed.desired),
-        created_at=Timestamp(placed.created_at),
-        node_id=node,
-        observed=observed,
-        observed_since=now.instant,
-        observed_at=now.timestamp,
-        granted=tuple((g.kind, tuple(g.units)) for g in placed.granted),
-        running_since=now.instant if observed == TaskState.RUNNING else None,
-        stop_since=now.instant if placed.desired > TaskState.COMPLETE else None,
-    )
+    states = _STATES
+    tasks = []
+    for group in message.services:
+        service = ServiceId(group.service_id)
+        for placed in group.tasks:
+            slot, attempt = placed.slot, placed.attempt
+            if slot:
+                home, name = None, task_id_of_slot(service, slot, attempt)
+            else:
+                home, name = node, task_id(service, 0, node, attempt)
+            task = Task(
+                name,
+                service,
+                slot,
+                home,
+                attempt,
+                placed.template_version,
+                states[placed.desired],
+                Timestamp(placed.created_at),
+                node,
+                states[placed.observed],
+            )
+            if placed.granted:
+                task.granted = tuple((it.kind, tuple(it.units)) for it in placed.granted)
+            tasks.append(task)
+    return tasks
 
 
 def encode_history(service: ServiceState, shard: int) -> bytes:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berth.model.ids import NodeId, ServiceId
+from berth.model.ids import NodeId, ServiceId, task_id
 from berth.model.instant import Instant, Timestamp
 from berth.model.task import Task, TaskState, newborn_tasks
 from scheduler.core.now import Now
@@ -37,16 +37,17 @@ def test_joined_parts_are_what_protobuf_itself_would_write():
     tasks = [a_task("s1", 1), a_task("s1", 200, 300), *(a_task("s2", n) for n in range(1, 40))]
     joined = encode_placements(tasks)
     assert pb.PlacementsRecord.FromString(joined).SerializeToString() == joined
-    read = decode_placements(N1, joined, NOW)
+    read = decode_placements(N1, joined)
     assert [(t.service_id, t.slot, t.attempt) for t in read] == [
         (t.service_id, t.slot, t.attempt) for t in tasks
     ]
+    assert [t.id for t in read] == [task_id(t.service_id, t.slot, None, t.attempt) for t in tasks]
     assert read[0].granted == tasks[0].granted
     assert (read[0].desired, read[0].observed) == (TaskState.RUNNING, TaskState.STARTING)
 
 
 def test_a_global_task_has_its_node_for_a_slot():
-    (read,) = decode_placements(N1, encode_placements([a_task("s1", 0)]), NOW)
+    (read,) = decode_placements(N1, encode_placements([a_task("s1", 0)]))
     assert (read.slot, read.home) == (0, "n1")
 
 
@@ -115,5 +116,5 @@ def test_a_document_as_it_was_grouped_before_is_read():
     group = grouped.services.add(service_id="s1")
     for slot in (1, 2):
         group.tasks.add(slot=slot, attempt=1, template_version=1, desired=512, observed=512)
-    read = decode_placements(N1, grouped.SerializeToString(), NOW)
+    read = decode_placements(N1, grouped.SerializeToString())
     assert [(task.service_id, task.slot) for task in read] == [("s1", 1), ("s1", 2)]
