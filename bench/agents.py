@@ -20,12 +20,15 @@ from nodeagent.agent import Agent, AgentOptions
 from nodeagent.core.messages import TaskTemplate
 from nodeagent.core.record import JournalRecord
 from nodeagent.core.state import LaneLimits
-from nodeagent.link import decode
-from nodeagent.link.grpc_link import GrpcLink
+from nodeagent.link import decode, session
+from nodeagent.link.grpc_link import GrpcLink, GrpcStream
 
 CONNECTING_MAX = 50
-"""How many agents of a process are on their way to the leader at once, when they start: what is
-measured begins once all are there, and thousands that time out and try again only heat the room."""
+"""How many agents of a process are on their way to a scheduler at once, and how many of those that
+start are not there yet: each would have a machine to itself, and here thousands share a core."""
+
+PATIENCE_S = 60.0
+"""For a connection and a welcome: what an agent waits for its turn to use the core counts, too."""
 
 SWEEP_S = 1.0
 
@@ -42,11 +45,12 @@ class NoJournal:
 
 async def run(schedulers: tuple[str, ...], first: int, count: int, start_s: float) -> None:
     clock, entropy = SystemClock(), SystemEntropy()
+    gate = asyncio.Semaphore(CONNECTING_MAX)
     connecting: set[Agent] = set()
     async with asyncio.TaskGroup() as group:
         for number in range(first, first + count):
             node = NodeId(f"sim-{number:05d}")
-            link = GrpcLink(tls=None)
+            link = TurnTakingLink(gate)
             agent = Agent(
                 AgentOptions(node, schedulers, limits=LaneLimits(1000, 1000, 1000, 1000)),
                 clock=clock,
@@ -85,6 +89,25 @@ def share_templates() -> None:
     vars(decode)["from_proto"] = shared
 
 
+class TurnTakingLink(GrpcLink):
+    """A link whose connections are made when the process has got round to it."""
+
+    def __init__(self, gate: asyncio.Semaphore) -> None:
+        super().__init__(tls=None)
+        self._gate = gate
+
+    async def connect(self, address: str) -> GrpcStream:
+        async with self._gate:
+            return await super().connect(address)
+
+
+def be_patient() -> None:
+    """Let no agent give up a scheduler because others of this process kept it from being heard."""
+    for limit in ("CONNECT_TIMEOUT_S", "WELCOME_TIMEOUT_S"):
+        assert limit in vars(session)
+        vars(session)[limit] = PATIENCE_S
+
+
 class KeepaliveSweep:
     """Has the kernel watch all new connections of the process at once, instead of each by itself.
 
@@ -117,6 +140,7 @@ def main() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(30), cache_logger_on_first_use=True
     )
     share_templates()
+    be_patient()
     vars(kernel_keepalive)["arm_connection"] = KeepaliveSweep().arm_soon
     gc.set_threshold(100_000, 50, 50)
     with asyncio.Runner(loop_factory=WakefulLoop) as runner:

@@ -18,6 +18,7 @@ from berth.errors import BerthError, StaleEpochError
 from berth.model.ids import ClusterId
 from berth.process import Supervisor
 from scheduler.core.cluster_record import ClusterRecord
+from scheduler.core.membership import postpone
 from scheduler.core.now import Now
 from scheduler.core.state import LeaderState
 from scheduler.directory import Directory
@@ -124,6 +125,8 @@ class Replica:
         fresh = ClusterRecord(cluster_id, created_at=now.timestamp)
         with self._growing_memory():
             state = await self._build(build_state(snapshot.entries, fresh, now))
+        # Nobody could be heard while we loaded: agents' time to come back begins now.
+        postpone(state, self._clock.instant() - now.instant)
         log.info(
             "leadership_began",
             epoch=leadership.epoch,

@@ -98,6 +98,13 @@ def hear(state: LeaderState, node: NodeId, session: SessionId, now: Instant) -> 
     return True
 
 
+def expect(state: LeaderState, node: NodeId, now: Instant) -> None:
+    """Note that the agent of a node which this leader has not heard yet is about to join."""
+    known = state.liveness.get(node)
+    if known is not None and known.state is NodeState.UNKNOWN:
+        watch(state, node, liveness.unheard(now, state.cluster.settings))
+
+
 def depart(state: LeaderState, node: NodeId, session: SessionId, now: Now) -> None:
     """Fold in that a node's machine is being shut down: its tasks leave, it gets no new ones.
 

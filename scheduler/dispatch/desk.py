@@ -159,6 +159,16 @@ class AgentDesk:
         self._wake()
         return session
 
+    def expect(self, message: dispatcher_pb2.AgentMessage, *, certified_as: str = "") -> None:
+        """Note that the agent that sent this Hello is here, though it has yet to join.
+
+        Thousands join one after the other: who waits for its turn is not silent.
+        """
+        node = NodeId(message.node_id)
+        self._check_open()
+        self._check_bearer(node, certified_as)
+        membership.expect(self._state, node, self._clock.instant())
+
     def _check_bearer(self, node: NodeId, certified_as: str) -> None:
         """Let nobody take over a node, and the secrets of its tasks, with another's certificate."""
         known = self._state.nodes.get(node)
@@ -215,15 +225,24 @@ class AgentDesk:
             message = dispatcher_pb2.SchedulerMessage(settings=self.told_settings())
             session.outbox.put_message(message)
 
+    def hear(self, session: AgentSession) -> None:
+        """Note that a session's agent lives: it has sent a message, which may wait for its turn."""
+        if self._closed is None and self.sessions.get(session.node) is session:
+            now = self._clock.instant()
+            self._note_lateness(session, now)
+            membership.hear(self._state, session.node, session.id, now)
+
     def receive(self, session: AgentSession, message: dispatcher_pb2.AgentMessage) -> None:
-        """Fold in one message of a session; those of a superseded session change nothing."""
+        """Fold in one message of a session, which was heard already.
+
+        Those of a superseded session change nothing.
+        """
         if self._closed is not None or self.sessions.get(session.node) is not session:
             return
         now = self._now()
-        self._note_lateness(session, now.instant)
         match message.WhichOneof("body"):
             case "heartbeat":
-                membership.hear(self._state, session.node, session.id, now.instant)
+                pass  # That it was heard is all that it says.
             case "status":
                 self._observer.reported(len(message.status.tasks))
                 statuses = [status_from_proto(status) for status in message.status.tasks]

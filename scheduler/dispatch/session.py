@@ -93,6 +93,7 @@ async def serve_agent(
         await room.wait(hello.hello.unreachable)
     try:
         leader = room.require_local()
+        leader.desk.expect(hello, certified_as=certified_as)
         await leader.desk.turnstile.enter(JOIN_UNITS + len(hello.hello.tasks) // REPORTS_PER_UNIT)
         session = leader.desk.join(hello, certified_as=certified_as)
     except NotLeaderError as error:
@@ -120,6 +121,7 @@ async def _converse(
         async with asyncio.TaskGroup() as group:
             group.create_task(_write_outbox(leader.desk, session, clock, stream))
             while (message := await stream.read()) is not None:
+                leader.desk.hear(session)
                 await turnstile.enter(1 + len(message.status.tasks) // REPORTS_PER_UNIT)
                 leader.desk.receive(session, message)
             raise _SessionOverError

@@ -129,7 +129,7 @@ class Checkers:
         self._check_slots()
 
     def _placements_written(self, node: NodeId, value: bytes | None) -> None:
-        tasks = [] if value is None else decode_placements(node, value, _NOW)
+        tasks = [] if value is None else decode_placements(node, value)
         self.placed[node] = {task.id: task for task in tasks}
         for task in tasks:
             before = self.ever.setdefault((node, task.id), Stored(task.desired, task.observed))

@@ -61,7 +61,7 @@ class JobChecks:
                     self._jobs.add(record.id)
             elif key.startswith(keys.PLACEMENTS):
                 node = NodeId(key.removeprefix(keys.PLACEMENTS))
-                for task in decode_placements(node, value, _NOW):
+                for task in decode_placements(node, value):
                     self._task_written(task)
         for key, value in written.items():
             if key.startswith(keys.HISTORY) and value is not None:

@@ -133,6 +133,7 @@ class Leading:
     def report(self, session: AgentSession, *statuses: TaskStatus) -> None:
         batch = dispatcher_pb2.StatusBatch(tasks=[to_proto(status) for status in statuses])
         message = dispatcher_pb2.AgentMessage(node_id=session.node, status=batch)
+        self.leader.desk.hear(session)
         self.leader.desk.receive(session, message)
 
     def run_all(self) -> None:

@@ -12,7 +12,7 @@ from berth.model.node import NodeState
 from berth.model.task import TaskState, TaskStatus
 from berth.v1 import dispatcher_pb2 as pb
 from berth.wire.convert import to_proto
-from scheduler.core import commands
+from scheduler.core import commands, liveness, membership
 from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.now import Now
 from scheduler.core.state import LeaderState
@@ -109,6 +109,7 @@ class Office:
 
     def say(self, session: AgentSession, message: pb.AgentMessage) -> None:
         message.node_id = session.node
+        self.desk.hear(session)
         self.desk.receive(session, message)
 
     def report(self, session: AgentSession, *statuses: TaskStatus) -> None:
@@ -254,6 +255,28 @@ def test_how_late_heartbeats_are_is_noted(office: Office, after_s: float, late_s
     office.say(session, pb.AgentMessage(heartbeat=pb.Heartbeat()))
     assert office.noted.late_s == [pytest.approx(late_s)]
     assert office.state.liveness[N1].heard_at == office.clock.now
+
+
+def test_an_agent_that_waits_for_its_turn_to_join_is_not_silent(office: Office) -> None:
+    """Thousands come at once after a take-over; the last were lost before they were let in."""
+    settings = office.state.cluster.settings
+    office.join()
+    unheard = liveness.unheard(office.clock.instant(), settings)
+    membership.watch(office.state, N1, unheard)
+    office.clock.now += 14.0
+    office.desk.expect(pb.AgentMessage(node_id="n1", hello=pb.Hello()))
+    assert office.state.liveness[N1].deadline == unheard.deadline + 14.0
+    office.join()
+    joined = office.state.liveness[N1]
+    office.clock.now += 1.0
+    office.desk.expect(pb.AgentMessage(node_id="n1", hello=pb.Hello()))
+    assert office.state.liveness[N1] == joined, "it is waited for no longer than a session allows"
+
+
+def test_nobody_waits_for_the_bearer_of_another_certificate(office: Office) -> None:
+    office.join(certified_as="alice")
+    with pytest.raises(PermissionDeniedError):
+        office.desk.expect(pb.AgentMessage(node_id="n1", hello=pb.Hello()), certified_as="bob")
 
 
 def test_facts_that_changed_are_taken_over(office: Office) -> None:

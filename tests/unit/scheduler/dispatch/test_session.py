@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from berth.model.ids import Revision, TaskId
+from berth.model.ids import NodeId, Revision, TaskId
 from berth.v1 import dispatcher_pb2 as pb
 from berth.v1 import types_pb2
 from berth.wire.convert import to_proto
@@ -138,3 +138,28 @@ def test_who_was_held_in_vain_is_refused_in_the_end() -> None:
     kinds, took_s = run_virtually(main())
     assert kinds == ["waiting", "refused"]
     assert took_s == pytest.approx(HOLD_S)
+
+
+def test_a_message_that_waits_for_its_turn_is_a_sign_of_life_already() -> None:
+    """Where thousands join, it had waited behind all of them, until its node was lost."""
+
+    async def main() -> float:
+        clock = VirtualClock()
+        stream = HandPlayed(clock)
+        stream.say_hello()
+        async with leading(clock) as led:
+            directory = Directory("s1", "s1:1")
+            directory.set_local(led.leader)
+            serving = asyncio.ensure_future(serve_agent(a_room(clock, directory), clock, stream))
+            await clock.sleep(2)
+            await led.leader.desk.turnstile.enter(2000)  # A hundred rounds long.
+            stream.says.put_nowait(pb.AgentMessage(node_id="n1", heartbeat=pb.Heartbeat()))
+            before = led.leader.state.liveness[NodeId("n1")].heard_at
+            for _ in range(20):
+                await asyncio.sleep(0)
+            heard_at = led.leader.state.liveness[NodeId("n1")].heard_at
+            serving.cancel()
+            await asyncio.wait({serving})
+            return heard_at - before
+
+    assert run_virtually(main()) > 0
