@@ -61,6 +61,14 @@ class EngineClock:
         with self._changed:
             return sorted(self._stamps, key=lambda stamp: stamp.at)
 
+    def running_on(self, host: str) -> int:
+        """Return how many containers run on `host` now."""
+        up: set[str] = set()
+        for stamp in self.stamps():
+            if stamp.host == host:
+                (up.add if stamp.is_start else up.discard)(stamp.container)
+        return len(up)
+
     def wait_running(
         self, count: int, *, image: str = "", but_on: str = "", timeout_s: float = 120.0
     ) -> float:
