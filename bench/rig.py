@@ -59,12 +59,13 @@ class Scheduler:
         pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
 
-    def read_lags_ms(self, skip: int = 0) -> list[float]:
-        """Return all samples so far but the first `skip`, in milliseconds."""
+    def read_lags_ms(self, skip: int = 0) -> list[tuple[float, float]]:
+        """Return all samples so far but the first `skip`: milliseconds late, and by own work."""
         if not self.lags.exists():
             return []
         lines = self.lags.read_text().split("\n")[:-1]  # The last one may be half written.
-        return [float(line) for line in lines[skip:]]
+        pairs = (line.split() for line in lines[skip:])
+        return [(float(late), float(own)) for late, own in pairs]
 
 
 @dataclass

@@ -143,7 +143,8 @@ async def measure_dispatch(
                 curve.append(await client.running() - base)
     running_s = time.monotonic() - began
     used = rig.usage().since(before)
-    lags_ms, counted = rig.leader.read_lags_ms(skip), rig.leader.counts()
+    lags, counted = rig.leader.read_lags_ms(skip), rig.leader.counts()
+    lags_ms, own_ms = [late for late, _ in lags], [own for _, own in lags]
     found = Measured(samples={"calls_s": calls, "running": curve, "stalls_ms": lags_ms[-2000:]})
     found.add(
         prefix,
@@ -162,6 +163,8 @@ async def measure_dispatch(
             "stall_p50_ms": percentile(lags_ms, 0.5),
             "stall_p99_ms": percentile(lags_ms, 0.99),
             "stall_max_ms": max(lags_ms, default=0.0),
+            # At most so much of it was the loop's own work; else it waited for a core.
+            "stall_own_p99_ms": percentile(own_ms, 0.99),
             "leader_rss_mib": rss_mib(rig.leader.process.pid),
             **{name: counted[metric] - counts[metric] for name, metric in COUNTED.items()},
         },
