@@ -12,7 +12,7 @@ counting; cycles that were alive then and die later stay until the next leadersh
 """
 
 import gc
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol
 
@@ -25,9 +25,6 @@ LOOK_PERIOD_S: Final = 0.1
 """How often it looks at them besides: what it counts are objects made less those freed, of whatever
 age, so that in a burst which frees what an earlier one left, ten times as many are looked at."""
 
-SURVIVORS_MAX: Final = 10_000
-"""So many that survived are looked at once more; more of them within a second come from a burst."""
-
 _LOOKS_PER_TENDING: Final = 10
 _NEVER: Final = 1_000_000
 _OLD_AFTER: Final = 1_000
@@ -38,8 +35,8 @@ that is not frozen, if that has grown by a quarter."""
 class Collector(Protocol):
     """The part of the module `gc` that `Tending` uses."""
 
-    def get_objects(self, generation: int) -> Sized:
-        """Return the objects of a generation."""
+    def get_count(self) -> tuple[int, int, int]:
+        """Return how many new objects and younger collections each generation has seen."""
         ...
 
     def collect(self, generation: int) -> int:
@@ -86,8 +83,8 @@ class Tending:
         self._collector.collect(0)
         if self._looks % _LOOKS_PER_TENDING:
             return
-        if len(self._collector.get_objects(1)) > SURVIVORS_MAX:
-            self._collector.freeze()
+        if self._collector.get_count()[1] > _LOOKS_PER_TENDING:
+            self._collector.freeze()  # It also looked by itself: thousands of objects are new.
         else:
             self._collector.collect(1)
 
