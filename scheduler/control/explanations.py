@@ -127,7 +127,7 @@ def _troubled(service: ServiceState) -> Iterable[TaskRef]:
         | service.in_phase(Phase.ENDED)
     )
     for slot in sorted(slots, key=_order):
-        live = service.slots.get(slot, [])
+        live = service.slots.get(slot, ())
         for task in live:
             if task.node_id is not None and task.observed != TaskState.RUNNING:
                 yield TaskRef(service, task)

@@ -81,7 +81,7 @@ def _policy_line(policy: EffectiveUpdate) -> str:
 
 
 def _waits_for(state: LeaderState, service: ServiceState, slot: SlotKey, now: Now) -> str:
-    tasks = service.slots.get(slot, [])
+    tasks = service.slots.get(slot, ())
     current = [t for t in tasks if t.is_wanted and service.record.runs_current(t.template_version)]
     stopping = [t for t in tasks if not t.is_wanted and t.is_alive]
     if not current:

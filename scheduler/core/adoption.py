@@ -49,9 +49,9 @@ class Adoption:
             assert slot is not None
             held = service.slots.get(slot)
             if held is None:
-                service.slots[slot] = [task]
+                service.slots[slot] = (task,)
             else:
-                held.append(task)
+                service.slots[slot] = (*held, task)
                 self._unlike[service_id, slot] = None
             task.observed_since, task.observed_at = instant, today
             observed, desired = task.observed, task.desired
@@ -97,7 +97,7 @@ class Adoption:
             )
         for service_id, slot in self._unlike:
             service = state.services[service_id]
-            tasks = service.slots[slot]
-            tasks.sort(key=lambda task: task.attempt)
+            tasks = tuple(sorted(service.slots[slot], key=lambda task: task.attempt))
+            service.slots[slot] = tasks
             if all(task.desired == TaskState.REMOVE for task in tasks):
                 service.closing.add(slot)

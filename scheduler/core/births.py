@@ -123,7 +123,7 @@ def _add(
     assert len(state.tasks) == known + len(tasks), f"a task of service {record.id} exists"
     new, wanted = (None, None), (TaskState.PENDING, TaskState.RUNNING)
     state.chronicle.note_alike(service, tasks, new, wanted)
-    service.slots.update(zip(slots, [[task] for task in tasks], strict=True))
+    service.slots.update(zip(slots, zip(tasks, strict=True), strict=True))
     return tasks
 
 

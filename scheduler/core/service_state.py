@@ -35,7 +35,7 @@ class ServiceState:
     """
 
     record: ServiceRecord
-    slots: dict[SlotKey, list[Task]]
+    slots: dict[SlotKey, tuple[Task, ...]]
     history: dict[SlotKey, list[FinishedTask]]
     dirty_slots: dict[SlotKey, None]
     is_all_dirty: bool
@@ -120,6 +120,19 @@ class ServiceState:
         else:
             self.phases[slot] = phase
             self.slots_by_phase.setdefault(phase, set()).add(slot)
+
+    def hold(self, task: Task) -> None:
+        """Add a task to its slot, as the newest there."""
+        slot = slot_of(task)
+        self.slots[slot] = (*self.slots.get(slot, ()), task)
+
+    def let_go(self, task: Task) -> None:
+        """Take a task out of its slot; one without tasks is not in `slots`."""
+        slot = slot_of(task)
+        if others := tuple(other for other in self.slots[slot] if other is not task):
+            self.slots[slot] = others
+        else:
+            del self.slots[slot]
 
     def open_slots(self, slots: Collection[SlotKey], phase: str) -> None:
         """Note of many slots that they stand at `phase`; none of them had a phase."""

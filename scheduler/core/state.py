@@ -180,7 +180,7 @@ class LeaderState(Outgoing):
         """Index a task; one that is placed occupies its node."""
         assert task.id not in self.tasks, f"task {task.id} exists"
         self.tasks[task.id] = task
-        service.slots.setdefault(slot_of(task), []).append(task)
+        service.hold(task)
         if task.node_id is not None:
             self.node_tasks.setdefault(task.node_id, {})[task.id] = task
             if task.is_alive:
@@ -336,10 +336,7 @@ class LeaderState(Outgoing):
         del self.tasks[task.id]
         service.waiting.pop(task.id, None)
         service.misplaced.discard(task.id)
-        tasks = service.slots[slot_of(task)]
-        tasks.remove(task)
-        if not tasks:
-            del service.slots[slot_of(task)]
+        service.let_go(task)
         if task.node_id is not None:
             del self.node_tasks[task.node_id][task.id]
             self.unsaved.placements[task.node_id] = None

@@ -87,7 +87,7 @@ def one_by_one(world: World, tasks: dict[NodeId, list[Task]]) -> None:
             state.load_task(state.services[task.service_id], task)
     for service in state.services.values():
         for slot, held in service.slots.items():
-            held.sort(key=lambda task: task.attempt)
+            service.slots[slot] = tuple(sorted(held, key=lambda task: task.attempt))
             if all(task.desired == S.REMOVE for task in held):
                 service.closing.add(slot)
     for node in NODES:
