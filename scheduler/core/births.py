@@ -12,11 +12,11 @@ resources, which are granted one by one.
 from collections.abc import Sequence
 
 from berth.model.defaults import effective_replicas
-from berth.model.ids import NodeId, task_ids
+from berth.model.ids import NodeId, task_id, task_ids
 from berth.model.task import Task, TaskState, newborn_tasks
 from scheduler.core.costs import BIRTH_US, group_us, tasks_within
 from scheduler.core.now import Now
-from scheduler.core.placement.place import place
+from scheduler.core.placement.place import place, place_one
 from scheduler.core.reconcile import Phase
 from scheduler.core.service_state import STORY_LENGTH, ServiceState
 from scheduler.core.state import LeaderState
@@ -52,10 +52,14 @@ def bear(state: LeaderState, service: ServiceState, slots: Sequence[int], now: N
     else were to be placed before them; else they wait for `scheduling`.
     """
     demand = service.demand(service.record.template_version)
-    is_plain = len(slots) > 1 and not demand.generic and not service.failures_by_node
+    is_plain = not demand.generic and not service.failures_by_node
     nodes: Sequence[NodeId] = ()
     if is_plain and not state.newly_waiting and state.table.relief == state.relief_tried:
-        nodes = place(state.table, demand, len(slots)).nodes
+        if len(slots) == 1:
+            node = place_one(state.table, demand)
+            nodes = () if node is None else (node,)
+        else:
+            nodes = place(state.table, demand, len(slots)).nodes
     if nodes:
         add_placed_tasks(state, service, slots[: len(nodes)], nodes, now)
     if len(nodes) < len(slots):
@@ -88,6 +92,9 @@ def add_placed_tasks(
 
     What is held, written, told and noted is as if it had waited in between.
     """
+    if len(slots) == 1:
+        _add_placed_task(state, service, slots[0], nodes[0], now)
+        return
     tasks = _add(state, service, slots, nodes, now)
     wanted = TaskState.RUNNING
     before, after = (TaskState.PENDING, wanted), (TaskState.ASSIGNED, wanted)
@@ -96,6 +103,42 @@ def add_placed_tasks(
     for task, node in zip(tasks, nodes, strict=True):
         node_tasks[node][task.id] = task
     _note_places(state, service, tasks, nodes, now)
+
+
+def _add_placed_task(
+    state: LeaderState, service: ServiceState, slot: int, node: NodeId, now: Now
+) -> None:
+    """Do the same for one: most services of a large cluster have no more."""
+    record, instant, timestamp = service.record, now.instant, now.timestamp
+    service_id, attempt, wanted = record.id, record.attempt_floor + 1, TaskState.RUNNING
+    known, assigned = task_id(service_id, slot, None, attempt), TaskState.ASSIGNED
+    assert known not in state.tasks, f"task {known} exists"
+    task = Task(
+        known,
+        service_id,
+        slot,
+        None,
+        attempt,
+        record.template_version,
+        wanted,
+        timestamp,
+        node,
+        assigned,
+        instant,
+        timestamp,
+        is_untold=True,
+    )
+    state.tasks[known] = state.node_tasks[node][known] = task
+    service.slots[slot] = [task]
+    state.chronicle.changes += (
+        (service, task, None, None, TaskState.PENDING, wanted, None),
+        (service, task, TaskState.PENDING, wanted, assigned, wanted, None),
+    )
+    state.unsaved.placements[node] = None
+    state.unsaved.tasks[service_id] = None
+    state.untold[node] = None
+    state.placed += 1
+    service.story.append((timestamp, slot, attempt, f"assigned to {node}"))
 
 
 def _add(
