@@ -1,5 +1,6 @@
-"""The node, the service and its two templates that the agent's core is tried with."""
+"""The node, the service and its two templates that the agent's core is tried with, and its rest."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import hypothesis.strategies as st
@@ -10,7 +11,8 @@ from berth.model.service import ContainerSpec, RestartCondition, RestartPolicy, 
 from berth.model.task import TaskState
 from nodeagent.core.messages import TaskTemplate
 from nodeagent.core.record import TaskRecord
-from nodeagent.core.state import LaneLimits
+from nodeagent.core.state import AgentState, LaneLimits, Phase
+from nodeagent.runtime.port import ContainerState, SeenContainer
 
 NODE = NodeId("n1")
 SERVICE = ServiceId("s1")
@@ -34,3 +36,17 @@ def template(version: int) -> TaskTemplate:
 
 def untimed(record: TaskRecord) -> TaskRecord:
     return replace(record, observed_at=Timestamp(0.0))
+
+
+def check_rest(state: AgentState, engine: Mapping[TaskId, SeenContainer]) -> None:
+    """Assert that all is as wanted, where nothing is under way any more."""
+    for task in state.tasks.values():
+        if task.desired > TaskState.COMPLETE:
+            assert task.observed.is_terminal
+            assert task.phase is not Phase.UP
+        elif task.desired is TaskState.RUNNING and not task.observed.is_terminal:
+            assert task.observed is TaskState.RUNNING
+    for task_id, seen in engine.items():
+        if seen.state is ContainerState.RUNNING:
+            assert state.tasks[task_id].observed is TaskState.RUNNING
+            assert not state.tasks[task_id].must_stop

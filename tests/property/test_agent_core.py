@@ -43,7 +43,6 @@ from nodeagent.core.messages import (
     Welcomed,
 )
 from nodeagent.core.record import from_record, silent_for_s, to_record
-from nodeagent.core.state import Phase
 from nodeagent.core.step import step, step_through
 from nodeagent.runtime.port import ContainerState, Health, PulledImage, SeenContainer
 from tests.property.agent_world import (
@@ -54,6 +53,7 @@ from tests.property.agent_world import (
     RARELY,
     SERVICE,
     TASK_IDS,
+    check_rest,
     template,
     untimed,
 )
@@ -391,18 +391,8 @@ class AgentMachine(RuleBasedStateMachine):
             self.feed(Tick())
         assert not self.calls
         assert not any(self.state.waiting.values())
-        for task_id, task in self.state.tasks.items():
-            assert task_id in self.leader_tasks
-            if task.desired > TaskState.COMPLETE:
-                assert task.observed.is_terminal
-                assert task.phase is not Phase.UP
-            elif task.desired is TaskState.RUNNING and not task.observed.is_terminal:
-                assert task.observed is TaskState.RUNNING
-        for task_id, seen in self.engine.items():
-            if seen.state is ContainerState.RUNNING:
-                task = self.state.tasks[task_id]
-                assert task.observed is TaskState.RUNNING
-                assert not task.must_stop
+        assert set(self.state.tasks) <= set(self.leader_tasks)
+        check_rest(self.state, self.engine)
 
 
 AgentMachine.TestCase.settings = settings(max_examples=300, stateful_step_count=80, deadline=None)
