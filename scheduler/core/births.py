@@ -129,7 +129,7 @@ def _add_placed_task(
         is_untold=True,
     )
     state.tasks[known] = state.node_tasks[node][known] = task
-    service.slots[slot] = [task]
+    service.slots[slot] = (task,)
     state.chronicle.changes += (
         (service, task, None, None, TaskState.PENDING, wanted, None),
         (service, task, TaskState.PENDING, wanted, assigned, wanted, None),
