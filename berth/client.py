@@ -256,6 +256,7 @@ class ControlClient(EventCalls, FileCalls, NetworkCalls):
         since: float = 0.0,
         stdout: bool = True,
         stderr: bool = True,
+        details: bool = False,
     ) -> AsyncIterator[LogChunk]:
         """Yield what the tasks of a service, or one task, wrote.
 
@@ -266,10 +267,12 @@ class ControlClient(EventCalls, FileCalls, NetworkCalls):
             since: seconds since 1970.
             stdout: include standard output.
             stderr: include standard error.
+            details: tell what the log driver adds to each line.
         """
         request = control_pb2.ServiceLogsRequest(
-            name=name, follow=follow, tail=tail, since=since, stdout=stdout, stderr=stderr
-        )
+            name=name, follow=follow, tail=tail, since=since, stdout=stdout, stderr=stderr,
+            details=details,
+        )  # fmt: skip
         chunks: Any = self._open_logs(request)
         if follow:
             chunks = follow_logs(self._open_logs, request, self._clock, self._calls.timeout_s)

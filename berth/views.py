@@ -237,6 +237,8 @@ class LogLine:
     is_stderr: bool = False
     time_ns: int = 0
     data: bytes = b""
+    attributes: str = ""
+    """What the log driver adds: "k=v,k=v", each part escaped as in a URL."""
 
 
 @dataclass(frozen=True, slots=True)

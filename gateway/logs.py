@@ -30,7 +30,11 @@ def frame(stream: Stream, data: bytes) -> bytes:
 
 
 def line_text(
-    data: bytes, *, time_ns: int | None = None, context: Mapping[str, str] | None = None
+    data: bytes,
+    *,
+    time_ns: int | None = None,
+    context: Mapping[str, str] | None = None,
+    attributes: str = "",
 ) -> bytes:
     """Return one line.
 
@@ -38,10 +42,12 @@ def line_text(
         data: what the container wrote, with or without its newline.
         time_ns: put before it; None without.
         context: put before it, after the time; None without.
+        attributes: what the log driver adds, escaped already; joins the context.
     """
     parts = [] if time_ns is None else [precise_time_text(time_ns).encode()]
     if context is not None:
-        parts.append(context_text(context).encode())
+        words = context_text(context)
+        parts.append(f"{words},{attributes}".encode() if attributes else words.encode())
     parts.append(data if data.endswith(b"\n") else data + b"\n")
     return b" ".join(parts)
 

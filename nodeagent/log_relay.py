@@ -101,6 +101,7 @@ class LogRelay:
             since=request.since,
             stdout=request.stdout,
             stderr=request.stderr,
+            details=request.details,
         )
         try:
             seen = await self._runtime.inspect_task(task_id)
@@ -115,6 +116,7 @@ class LogRelay:
                             is_stderr=line.is_stderr,
                             time_ns=line.time_ns,
                             data=line.data,
+                            attributes=line.attributes,
                         )
                     )
         except RuntimeCallError as error:

@@ -472,7 +472,7 @@ class RemoveNetworkResponse(_message.Message):
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class ServiceLogsRequest(_message.Message):
-    __slots__ = ("name", "follow", "tail", "since", "stdout", "stderr", "read_to")
+    __slots__ = ("name", "follow", "tail", "since", "stdout", "stderr", "read_to", "details")
     class ReadToEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -487,6 +487,7 @@ class ServiceLogsRequest(_message.Message):
     STDOUT_FIELD_NUMBER: _ClassVar[int]
     STDERR_FIELD_NUMBER: _ClassVar[int]
     READ_TO_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
     name: str
     follow: bool
     tail: int
@@ -494,7 +495,8 @@ class ServiceLogsRequest(_message.Message):
     stdout: bool
     stderr: bool
     read_to: _containers.ScalarMap[str, int]
-    def __init__(self, name: _Optional[str] = ..., follow: _Optional[bool] = ..., tail: _Optional[int] = ..., since: _Optional[float] = ..., stdout: _Optional[bool] = ..., stderr: _Optional[bool] = ..., read_to: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    details: bool
+    def __init__(self, name: _Optional[str] = ..., follow: _Optional[bool] = ..., tail: _Optional[int] = ..., since: _Optional[float] = ..., stdout: _Optional[bool] = ..., stderr: _Optional[bool] = ..., read_to: _Optional[_Mapping[str, int]] = ..., details: _Optional[bool] = ...) -> None: ...
 
 class WatchEventsRequest(_message.Message):
     __slots__ = ("since_ns", "follow", "with_tasks", "epoch", "told_object_ns")

@@ -177,7 +177,7 @@ class Refused(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., leader_address: _Optional[str] = ..., retry_after_s: _Optional[float] = ...) -> None: ...
 
 class LogRequest(_message.Message):
-    __slots__ = ("request_id", "task_ids", "follow", "tail", "since", "stdout", "stderr", "cancel")
+    __slots__ = ("request_id", "task_ids", "follow", "tail", "since", "stdout", "stderr", "cancel", "details")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     TASK_IDS_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
@@ -186,6 +186,7 @@ class LogRequest(_message.Message):
     STDOUT_FIELD_NUMBER: _ClassVar[int]
     STDERR_FIELD_NUMBER: _ClassVar[int]
     CANCEL_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     task_ids: _containers.RepeatedScalarFieldContainer[str]
     follow: bool
@@ -194,4 +195,5 @@ class LogRequest(_message.Message):
     stdout: bool
     stderr: bool
     cancel: bool
-    def __init__(self, request_id: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ..., follow: _Optional[bool] = ..., tail: _Optional[int] = ..., since: _Optional[float] = ..., stdout: _Optional[bool] = ..., stderr: _Optional[bool] = ..., cancel: _Optional[bool] = ...) -> None: ...
+    details: bool
+    def __init__(self, request_id: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ..., follow: _Optional[bool] = ..., tail: _Optional[int] = ..., since: _Optional[float] = ..., stdout: _Optional[bool] = ..., stderr: _Optional[bool] = ..., cancel: _Optional[bool] = ..., details: _Optional[bool] = ...) -> None: ...

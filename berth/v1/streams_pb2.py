@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x62\x65rth/v1/streams.proto\x12\x08\x62\x65rth.v1\"n\n\x08LogChunk\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\t\x12 \n\x05lines\x18\x03 \x03(\x0b\x32\x11.berth.v1.LogLine\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x0c\n\x04\x64one\x18\x05 \x01(\x08\"L\n\x07LogLine\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x11\n\tis_stderr\x18\x02 \x01(\x08\x12\x0f\n\x07time_ns\x18\x03 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"\x10\n\x0ePublishSummary2H\n\x07Streams\x12=\n\x0bPublishLogs\x12\x12.berth.v1.LogChunk\x1a\x18.berth.v1.PublishSummary(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x62\x65rth/v1/streams.proto\x12\x08\x62\x65rth.v1\"n\n\x08LogChunk\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\t\x12 \n\x05lines\x18\x03 \x03(\x0b\x32\x11.berth.v1.LogLine\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x0c\n\x04\x64one\x18\x05 \x01(\x08\"`\n\x07LogLine\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x11\n\tis_stderr\x18\x02 \x01(\x08\x12\x0f\n\x07time_ns\x18\x03 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\x12\n\nattributes\x18\x05 \x01(\t\"\x10\n\x0ePublishSummary2H\n\x07Streams\x12=\n\x0bPublishLogs\x12\x12.berth.v1.LogChunk\x1a\x18.berth.v1.PublishSummary(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,9 +34,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOGCHUNK']._serialized_start=36
   _globals['_LOGCHUNK']._serialized_end=146
   _globals['_LOGLINE']._serialized_start=148
-  _globals['_LOGLINE']._serialized_end=224
-  _globals['_PUBLISHSUMMARY']._serialized_start=226
-  _globals['_PUBLISHSUMMARY']._serialized_end=242
-  _globals['_STREAMS']._serialized_start=244
-  _globals['_STREAMS']._serialized_end=316
+  _globals['_LOGLINE']._serialized_end=244
+  _globals['_PUBLISHSUMMARY']._serialized_start=246
+  _globals['_PUBLISHSUMMARY']._serialized_end=262
+  _globals['_STREAMS']._serialized_start=264
+  _globals['_STREAMS']._serialized_end=336
 # @@protoc_insertion_point(module_scope)

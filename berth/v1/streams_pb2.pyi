@@ -21,16 +21,18 @@ class LogChunk(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., node_id: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[LogLine, _Mapping]]] = ..., error: _Optional[str] = ..., done: _Optional[bool] = ...) -> None: ...
 
 class LogLine(_message.Message):
-    __slots__ = ("task_id", "is_stderr", "time_ns", "data")
+    __slots__ = ("task_id", "is_stderr", "time_ns", "data", "attributes")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     IS_STDERR_FIELD_NUMBER: _ClassVar[int]
     TIME_NS_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     is_stderr: bool
     time_ns: int
     data: bytes
-    def __init__(self, task_id: _Optional[str] = ..., is_stderr: _Optional[bool] = ..., time_ns: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
+    attributes: str
+    def __init__(self, task_id: _Optional[str] = ..., is_stderr: _Optional[bool] = ..., time_ns: _Optional[int] = ..., data: _Optional[bytes] = ..., attributes: _Optional[str] = ...) -> None: ...
 
 class PublishSummary(_message.Message):
     __slots__ = ()

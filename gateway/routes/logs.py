@@ -123,6 +123,7 @@ class _Reading:
                 since=options.since,
                 stdout=options.stdout,
                 stderr=options.stderr,
+                details=options.details,
             )
             async with aclosing(chunks) as following:  # type: ignore[type-var]  # a generator
                 async for chunk in following:
@@ -158,6 +159,7 @@ class _Reading:
             line.data,
             time_ns=line.time_ns if self.options.timestamps else None,
             context=context if self.options.details and not self.is_raw else None,
+            attributes=line.attributes,
         )
         if self.is_raw:
             return text

@@ -126,6 +126,7 @@ class LogsRequested:
     since: float = 0.0
     stdout: bool = True
     stderr: bool = True
+    details: bool = False
     cancel: bool = False
 
 
@@ -146,8 +147,7 @@ Said: TypeAlias = Welcomed | Assigned | SettingsChanged | LogsRequested | FilesC
 class Restored:
     """The agent started and has seen this node's containers.
 
-    `silent_for_s` is how long ago, by the journal, a leader was last heard; `with_files` are the
-    tasks whose configs and secrets are on this node.
+    Known of before: a leader was heard `silent_for_s` ago; tasks `with_files` have theirs here.
     """
 
     containers: tuple[SeenContainer, ...]

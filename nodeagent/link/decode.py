@@ -87,6 +87,7 @@ def _said(message: pb.SchedulerMessage) -> Said | None:
                 since=request.since,
                 stdout=request.stdout,
                 stderr=request.stderr,
+                details=request.details,
                 cancel=request.cancel,
             )
         case "files":

@@ -69,7 +69,7 @@ class DockerLogs:
         cursor = LogCursor(_baseline_ns(options, self._clock.timestamp()))
         is_terminal = bool(document["Config"].get("Tty"))
         while True:
-            parser = TerminalLines() if is_terminal else FramedLines()
+            parser = (TerminalLines if is_terminal else FramedLines)(options.details)
             async with contextlib.aclosing(self._read(container_id, options, parser)) as lines:
                 async for line in lines:
                     if cursor.take(line):
@@ -138,6 +138,7 @@ def _query(options: LogOptions) -> dict[str, str]:
         "stdout": str(int(options.stdout)),
         "stderr": str(int(options.stderr)),
         "timestamps": "1",
+        "details": str(int(options.details)),
         "tail": "all" if options.tail < 0 else str(options.tail),
         "since": f"{options.since:.9f}" if options.since else "0",
     }

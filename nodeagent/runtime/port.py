@@ -163,6 +163,7 @@ class LogOptions:
     since: float = 0.0  # Unix seconds; 0 = from the start
     stdout: bool = True
     stderr: bool = True
+    details: bool = False  # Fill ContainerLogLine.attributes.
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,7 @@ class ContainerLogLine:
     is_stderr: bool
     time_ns: int
     data: bytes
+    attributes: str = ""  # What the log driver adds: "k=v,k=v", each part escaped as in a URL.
 
 
 @dataclass(frozen=True, slots=True)

@@ -295,6 +295,7 @@ class Reading:
             since=since,
             stdout=self._request.stdout,
             stderr=self._request.stderr,
+            details=self._request.details,
         )
         session.outbox.put_message(dispatcher_pb2.SchedulerMessage(log_request=message))
 

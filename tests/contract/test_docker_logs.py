@@ -8,6 +8,7 @@ import pytest
 
 from berth.clock import SystemClock
 from berth.errors import RetryRule
+from berth.model.service import LogDriver, TaskSpec
 from nodeagent.runtime.engine_options import EngineOptions
 from nodeagent.runtime.port import LogOptions, RuntimeCallError
 from tests.contract.docker_runtime import ground, texts, wait_until
@@ -199,3 +200,19 @@ def test_too_many_readers_are_refused_and_short_calls_go_on(one_engine, image):
 
     retry = run(one_engine, image, scenario, log_streams=2, short_calls=1)
     assert retry is RetryRule.LATER
+
+
+def test_details_are_what_the_log_driver_adds(one_engine, image):
+    driver = LogDriver("json-file", {"labels": "team", "env": "WHO"})
+    task = TaskSpec(log_driver=driver)
+    fields = {"task": task, "env": ("WHO=a b",), "labels": {"team": "red"}}
+
+    async def scenario(it):
+        container_id = await it.start(it.task("sh", "-c", "echo one; printf two", **fields))
+        plain = await read(it, container_id, follow=True)
+        return plain, await read(it, container_id, follow=True, details=True)
+
+    plain, detailed = run(one_engine, image, scenario)
+    assert texts(plain) == texts(detailed) == ["one", "two"]
+    assert {line.attributes for line in plain} == {""}
+    assert {line.attributes for line in detailed} == {"WHO=a+b,team=red"}

@@ -21,6 +21,7 @@ SHORT = re.compile(rf"talk\.[12]\.\w{{12}}{HOST}line \d+")
 def talking(cli: DockerCli, images: ImageFactory, cluster: TestCluster) -> DockerCli:
     """A client of a cluster in which two tasks write and have written."""
     cli("service", "create", "-q", "--detach=false", "--name=talk", "--replicas=2", *QUICK,
+        "--log-driver=json-file", "--log-opt=labels=team", "--container-label=team=red",
         images.talker("1.0"))  # fmt: skip
     cluster.wait_until(
         "each has written", lambda: {line[:6] for line in shown(cli)} == {"talk.1", "talk.2"}
@@ -65,10 +66,11 @@ def test_each_flag_shows_what_docker_shows(talking: DockerCli, cluster: TestClus
 
     # Where a line is from is no detail to it; raw, nothing is taken off.
     detailed = shown(talking, "--details", "--tail=6")
-    assert all(SHORT.fullmatch(line.replace("|  ", "| ")) for line in detailed)
+    assert all("| team=red line" in line for line in detailed)
+    assert all(SHORT.fullmatch(line.replace("| team=red ", "| ")) for line in detailed)
     both = shown(talking, "--details", "--timestamps", "--raw", "--tail=6")
     assert both
-    origin = r"com\.docker\.swarm\.node\.id=\w+,com\.\S+,com\.docker\.swarm\.task\.id=\w+"
+    origin = r"com\.docker\.swarm\.node\.id=\w+,com\.\S+,com\.docker\.swarm\.task\.id=\w+,team=red"
     assert all(re.fullmatch(rf"{STAMP} {origin} line \d+", line) for line in both)
 
 

@@ -12,7 +12,7 @@ from berth.model.task import TaskState
 from nodeagent.core.messages import TaskTemplate
 from nodeagent.core.record import TaskRecord
 from nodeagent.core.state import AgentState, LaneLimits, Phase
-from nodeagent.runtime.port import ContainerState, SeenContainer
+from nodeagent.runtime.port import ContainerState, Health, SeenContainer
 
 NODE = NodeId("n1")
 SERVICE = ServiceId("s1")
@@ -20,6 +20,13 @@ LIMITS = LaneLimits(prepare=2, start=2, stop=3, look=2)
 TASK_IDS = tuple(TaskId(f"t{number}") for number in range(5))
 DESIRED = (TaskState.READY, TaskState.RUNNING, TaskState.SHUTDOWN, TaskState.REMOVE)
 FENCE_S = 30.0
+HARM = (
+    {"state": ContainerState.EXITED, "exit_code": 0},
+    {"state": ContainerState.EXITED, "exit_code": 1},
+    {"health": Health.UNHEALTHY},
+)
+"""What becomes of a container that runs."""
+
 RARELY = st.sampled_from((False, False, False, True))
 
 

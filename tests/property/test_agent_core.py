@@ -48,6 +48,7 @@ from nodeagent.runtime.port import ContainerState, Health, PulledImage, SeenCont
 from tests.property.agent_world import (
     DESIRED,
     FENCE_S,
+    HARM,
     LIMITS,
     NODE,
     RARELY,
@@ -97,20 +98,14 @@ class AgentMachine(RuleBasedStateMachine):
             case RemoveContainer():
                 assert self.state.is_synced, "removed on the journal's word alone"
                 self.calls.append(effect)
-            case (
-                PullImage()
-                | CreateContainer()
-                | StopContainer()
-                | InspectContainer()
-                | ListContainers()
-            ):
-                self.calls.append(effect)
             case DropSession():
                 self.cut()
             case ReportTasks(task_ids):
                 told = {task_id: self.state.tasks[task_id].observed for task_id in task_ids}
                 assert not any(told[it] < self.highest.get(it, 0) for it in told), "one fell"
                 self.highest |= told
+            case _ if hasattr(effect, "call_id"):
+                self.calls.append(effect)
             case _:
                 pass
 
@@ -293,11 +288,11 @@ class AgentMachine(RuleBasedStateMachine):
                 return ContainerSeen(task_id, call_id, self.engine.get(task_id))
 
     @precondition(lambda self: self.engine)
-    @rule(data=st.data(), code=st.sampled_from((0, 1)))
-    def container_ends(self, data, code):
+    @rule(data=st.data(), change=st.sampled_from(HARM))
+    def container_ends_or_falls_ill(self, data, change):
         task_id = data.draw(st.sampled_from(sorted(self.engine)))
         if self.engine[task_id].state is ContainerState.RUNNING:
-            self.put(task_id, state=ContainerState.EXITED, exit_code=code)
+            self.put(task_id, **change)
 
     @precondition(lambda self: self.engine)
     @rule(data=st.data())
@@ -307,13 +302,6 @@ class AgentMachine(RuleBasedStateMachine):
         if self.engine[task_id].state is not ContainerState.CREATED:
             self.engine[task_id] = replace(self.engine[task_id], state=ContainerState.RUNNING)
             self.feed(ContainerStirred(task_id, is_start=True))
-
-    @precondition(lambda self: self.engine)
-    @rule(data=st.data())
-    def health_fails(self, data):
-        task_id = data.draw(st.sampled_from(sorted(self.engine)))
-        if self.engine[task_id].state is ContainerState.RUNNING:
-            self.put(task_id, health=Health.UNHEALTHY)
 
     @precondition(lambda self: self.engine)
     @rule(data=st.data())

@@ -28,6 +28,13 @@ def test_a_frame_says_its_stream_and_length():
             b"1970-01-01T00:00:00.000000000Z k=v a\n",
             id="the time before the context",
         ),
+        pytest.param(
+            b"a\n",
+            {"context": {"k": "v"}, "attributes": "team=red"},
+            b"k=v,team=red a\n",
+            id="what the log driver adds joins the context",
+        ),
+        pytest.param(b"a\n", {"attributes": "team=red"}, b"a\n", id="not asked for, not told"),
     ],
 )
 def test_lines(data, options, text):

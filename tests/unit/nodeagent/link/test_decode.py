@@ -58,9 +58,13 @@ def test_assignments_are_read_the_quick_way_as_the_general_one_does():
 def test_settings_and_log_requests():
     settings = pb.SchedulerMessage(settings=to_proto(ClusterSettings(disk_low_percent=3)))
     assert event_of(settings).said == SettingsChanged(ClusterSettings(disk_low_percent=3))
-    request = pb.LogRequest(request_id="r", task_ids=["t"], tail=7, stderr=True, cancel=True)
+    request = pb.LogRequest(
+        request_id="r", task_ids=["t"], tail=7, stderr=True, cancel=True, details=True
+    )
     said = event_of(pb.SchedulerMessage(log_request=request)).said
-    assert said == LogsRequested("r", ("t",), tail=7, stdout=False, stderr=True, cancel=True)
+    assert said == LogsRequested(
+        "r", ("t",), tail=7, stdout=False, stderr=True, cancel=True, details=True
+    )
 
 
 def test_what_a_newer_scheduler_invented_is_passed_over():

@@ -1,6 +1,7 @@
 """Output cut into lines: the same lines, however the bytes arrive."""
 
 import struct
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -94,3 +95,19 @@ def test_no_output_has_no_lines(parser):
 
 def test_a_message_without_a_time_is_kept_whole():
     assert fed(TerminalLines(), b"bare\n", []) == [out(0, b"bare")]
+
+
+DETAILED = [(1, "", b"one\n"), (2, "team=red,a%2Cb=x+y", b" two=2 \n"), (3, "k=v", LONG)]
+
+
+@pytest.mark.parametrize("parser", [FramedLines, TerminalLines])
+def test_details_are_what_the_log_driver_adds_before_a_line(parser):
+    messages = [(n, f"{attributes} ".encode() + data) for n, attributes, data in DETAILED]
+    messages.append((4, b"k=v end\n"))  # The rest of the long line, whose head comes again.
+    pack = message if parser is TerminalLines else partial(frame, 1)
+    stream = b"".join(pack(number, data) for number, data in messages)
+    assert fed(parser(has_details=True), stream, [7, 60]) == [
+        ContainerLogLine(False, 1, b"one", ""),
+        ContainerLogLine(False, 2, b" two=2 ", "team=red,a%2Cb=x+y"),
+        ContainerLogLine(False, 3, LONG + b"end", "k=v"),
+    ]
