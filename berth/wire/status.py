@@ -131,7 +131,12 @@ class BerthErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-ar
     """Lets servicers raise BerthError, from plain methods and from streams.
 
     The error of a call that a servicer made itself (to the leader, say) is passed on as it is.
+    A method is wrapped once: to do it for each call costs as much as to serve a small one.
     """
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Handler, Handler]] = {}
+        """By method: the handler that served it last, and the one that was made of it."""
 
     async def intercept_service(
         self,
@@ -143,19 +148,26 @@ class BerthErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-ar
         if handler is None:  # No such method: gRPC says so itself.
             return handler  # type: ignore[return-value]  # The stubs forget this case.
         method = getattr(handler_call_details, "method", "")
-        kinds = {
-            (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler),
-            (False, True): ("unary_stream", grpc.unary_stream_rpc_method_handler),
-            (True, False): ("stream_unary", grpc.stream_unary_rpc_method_handler),
-            (True, True): ("stream_stream", grpc.stream_stream_rpc_method_handler),
-        }
-        kind, build = kinds[handler.request_streaming, handler.response_streaming]
-        behaviour = getattr(handler, kind)
-        wrap = _wrapped_stream if inspect.isasyncgenfunction(behaviour) else _wrapped
-        wrapped: Handler = build(
-            wrap(behaviour, method), handler.request_deserializer, handler.response_serializer
-        )
-        return wrapped
+        known = self._known.get(method)
+        if known is None or known[0] is not handler:
+            known = self._known[method] = handler, _wrapped_handler(handler, method)
+        return known[1]
+
+
+def _wrapped_handler(handler: Handler, method: str) -> Handler:
+    kinds = {
+        (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler),
+        (False, True): ("unary_stream", grpc.unary_stream_rpc_method_handler),
+        (True, False): ("stream_unary", grpc.stream_unary_rpc_method_handler),
+        (True, True): ("stream_stream", grpc.stream_stream_rpc_method_handler),
+    }
+    kind, build = kinds[handler.request_streaming, handler.response_streaming]
+    behaviour = getattr(handler, kind)
+    wrap = _wrapped_stream if inspect.isasyncgenfunction(behaviour) else _wrapped
+    wrapped: Handler = build(
+        wrap(behaviour, method), handler.request_deserializer, handler.response_serializer
+    )
+    return wrapped
 
 
 def _wrapped(behaviour: Callable[..., Awaitable[Any]], method: str) -> Callable[..., Any]:

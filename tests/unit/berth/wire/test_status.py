@@ -146,6 +146,28 @@ def test_from_methods_of_every_kind(kind):
     assert got == ([b"first"] if kind in ("stream", "both", "written") else [])
 
 
+def test_a_method_is_wrapped_once_and_anew_when_another_serves_it():
+    async def refuses(request, context):
+        raise NotFoundError("no")
+
+    def a_handler():
+        return grpc.unary_unary_rpc_method_handler(refuses)
+
+    async def wrapped(handler):
+        async def found(_):
+            return handler
+
+        return await interceptor.intercept_service(found, details)
+
+    interceptor = BerthErrorInterceptor()
+    details = type("Details", (), {"method": "/t/unary"})()
+    one, other = a_handler(), a_handler()
+    first = asyncio.run(wrapped(one))
+    assert first.unary_unary is not refuses
+    assert asyncio.run(wrapped(one)) is first
+    assert asyncio.run(wrapped(other)) is not first
+
+
 def test_a_method_that_is_absent_is_said():
     caught, _ = call(NotFoundError("unused"), "absent")
     assert type(caught) is UnsupportedError
