@@ -14,8 +14,12 @@ from typing import Protocol
 from berth.errors import NotFoundError, PermissionDeniedError, UnavailableError, UnsupportedError
 from berth.model.image import ImageReference, normalised_platform
 from berth.model.registry_auth import RegistryAuth
-from berth.model.service import Platform, ServiceSpec
+from berth.model.service import ContainerSpec, Platform, ServiceSpec
+from berth.wire.shared_parts import Recent
 from scheduler.registry import ResolvedImage
+
+_PINNED: Recent[tuple[int, str], tuple[ContainerSpec, ContainerSpec]] = Recent(16)
+"""By a container's identity, which no other has while it is held here, and its digest."""
 
 
 class Resolver(Protocol):
@@ -124,10 +128,24 @@ async def pinned_spec(
         else:
             image = found.reference_pinned
             platforms = platforms or placement_platforms(found.platforms)
-    container = replace(spec.task.container, image=image)
-    placement = replace(spec.task.placement, platforms=platforms)
+    container, placement = _with_image(spec.task.container, image), spec.task.placement
+    if placement.platforms != platforms:
+        placement = replace(placement, platforms=platforms)
+    if container is spec.task.container and placement is spec.task.placement:
+        return spec, warnings
     task = replace(spec.task, container=container, placement=placement)
     return replace(spec, task=task), warnings
+
+
+def _with_image(container: ContainerSpec, image: str) -> ContainerSpec:
+    """Return `container` with another image: for equal ones the same object, as they are read."""
+    if container.image == image:
+        return container
+    known = _PINNED.get((id(container), image))
+    if known is None:
+        known = container, replace(container, image=image)
+        _PINNED.put((id(container), image), known)
+    return known[1]
 
 
 def without_digest(reference: ImageReference) -> str:

@@ -1,9 +1,13 @@
 """When a registry is asked, and what stays as it was."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from berth.model.service import Platform
-from scheduler.control.pinning import PinAction, placement_platforms, plan_pin
+from scheduler.control.pinning import PinAction, pinned_spec, placement_platforms, plan_pin
+from scheduler.registry import ResolvedImage
 from tests.builders import a_spec
 from tests.unit.scheduler.control.harness import DIGEST_A, DIGEST_B
 
@@ -39,6 +43,33 @@ def test_plan_pin(before, sent, flags, action, image):
     plan = plan_pin(a_spec(image=sent), previous, no_resolve=flags == "no", resolve=flags == "yes")
     assert (plan.action, plan.image) == (PinAction(action), image)
     assert plan.keeps_platforms == (action == "keep")
+
+
+class Registry:
+    """Knows one digest for all tags."""
+
+    async def resolve(self, reference: str, auth: object) -> ResolvedImage:
+        return ResolvedImage(f"{reference}@{DIGEST_A}", DIGEST_A, "", 0, (Platform("linux"),))
+
+
+def pinned(spec, **flags):
+    plan = plan_pin(spec, None, no_resolve=flags.get("no_resolve", False), resolve=False)
+    return asyncio.run(pinned_spec(plan, spec, None, Registry(), None))[0]
+
+
+def test_containers_that_were_one_are_one_again_under_their_digest():
+    one = a_spec("one", image="app:1")
+    two = replace(one, name="two")
+    assert pinned(one).task.container is pinned(two).task.container
+    assert pinned(one).task.container == replace(one.task.container, image=PINNED)
+    assert pinned(one).task.placement.platforms == (Platform("linux"),)
+    other = a_spec("three", image="app:1")
+    assert pinned(other).task.container == pinned(one).task.container
+
+
+def test_a_spec_that_is_trusted_stays_the_very_same():
+    spec = a_spec()
+    assert pinned(spec, no_resolve=True) is spec
 
 
 def test_platforms_are_compared_without_variants_and_arm_without_its_processor():
