@@ -58,14 +58,10 @@ class JournalKeeper:
     async def run(self) -> None:
         """Write whenever somebody asked."""
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(HEARD_REFRESH_S):
-                    await self._is_due.wait()
+            await _wait_set(self._is_due, HEARD_REFRESH_S)
             if not self._is_due.is_set() and not self._must_note_hearing():
                 continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(JOURNAL_DELAY_S):
-                    await self._is_urgent.wait()
+            await _wait_set(self._is_urgent, JOURNAL_DELAY_S)
             await self.save()
             await self._then()
 
@@ -90,3 +86,12 @@ class JournalKeeper:
                 log.error("journal_not_written", why=str(error))
             else:
                 self._observer.journal_written(self._clock.instant() - begun, True)
+
+
+async def _wait_set(event: asyncio.Event, limit_s: float) -> None:
+    """Wait until `event` is set, but not for longer; a timer is made only where it is not yet."""
+    if event.is_set():
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(limit_s):
+            await event.wait()
