@@ -20,7 +20,7 @@ from pathlib import Path
 from bench.core_limit import limit_us_per_task
 from bench.figures import save
 from berth.collector import LOOK_PERIOD_S, Tending, growing_memory
-from berth.model.ids import ClusterId, NodeId, ServiceId, SessionId
+from berth.model.ids import ClusterId, NodeId, ServiceId, SessionId, new_service_id
 from berth.model.instant import Instant, Timestamp
 from berth.model.node import NodeDescription
 from berth.model.resources import NodeResources
@@ -127,7 +127,7 @@ def fill(state: LeaderState, services: int, replicas: int, rng: random.Random) -
     pace, tended, has_changes = CommitPace(now_at(0.0).instant), now_at(0.0).instant, True
     begun = time.process_time()
     for number, spec in enumerate(specs):
-        service = ServiceId(f"{number:025}")
+        service = new_service_id(f"{number:024}")
         commands.create_service(state, service, spec, b"", now_at(0.0))
     is_unfinished = True
     while is_unfinished:

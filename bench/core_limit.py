@@ -9,10 +9,11 @@ keeps an object a task can beat. `bench.core` runs it in the same process, just 
 import random
 import time
 
-from berth.model.ids import ServiceId, TaskId, task_ids
+from berth.model.ids import TaskId, new_service_id
 from berth.model.instant import Instant, Timestamp
 from berth.model.task import Task, newborn_tasks
 from scheduler.core.placement.bits import lowest_rows
+from scheduler.core.task_names import task_ids
 
 _WIDTH_STEP = 64
 
@@ -26,7 +27,7 @@ def limit_us_per_task(nodes: int, services: int, replicas: int, rng: random.Rand
     size = 0
     begun = time.process_time()
     for number in range(services):
-        service = ServiceId(f"{number:025}")
+        service = new_service_id(f"{number:024}")
         chosen = everyone & masks[number % 8] & masks[(number + 3) % 8]
         rows = lowest_rows(chosen, replicas, width)
         slots = range(1, replicas + 1)

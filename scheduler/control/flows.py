@@ -23,7 +23,7 @@ from berth.errors import (
     OutOfSequenceError,
 )
 from berth.model.cluster import ClusterSettings
-from berth.model.ids import NodeId, ServiceId
+from berth.model.ids import NodeId, ServiceId, new_service_id
 from berth.model.node import Availability, Node, NodeSpec
 from berth.model.registry_auth import RegistryAuth
 from berth.model.service import ServiceSpec
@@ -83,7 +83,7 @@ class ControlFlows:
         warnings = _check_spec(spec, request.spec, None, unknown)
         commands.check_new_name(self._leader.state, spec.name)
         auth = _auth_of(request)
-        service_id = ServiceId(self._ids.new_id())
+        service_id = new_service_id(self._ids.new_id())
         sealed = seal_credentials(self._sealer, auth, service_id)
         pin = plan_pin(spec, None, no_resolve=request.no_resolve_image, resolve=False)
         spec, pin_warnings = await pinned_spec(pin, spec, None, self._resolver, auth)

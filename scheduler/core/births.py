@@ -12,7 +12,7 @@ resources, which are granted one by one.
 from collections.abc import Sequence
 
 from berth.model.defaults import effective_replicas
-from berth.model.ids import NodeId, task_id, task_ids
+from berth.model.ids import NodeId, task_id
 from berth.model.task import Task, TaskState, newborn_tasks
 from scheduler.core.costs import BIRTH_US, group_us, tasks_within
 from scheduler.core.now import Now
@@ -20,6 +20,7 @@ from scheduler.core.placement.place import place, place_one
 from scheduler.core.reconcile import Phase
 from scheduler.core.service_state import STORY_LENGTH, ServiceState
 from scheduler.core.state import LeaderState
+from scheduler.core.task_names import task_ids
 
 
 def bear_newborn(state: LeaderState, service: ServiceState, now: Now, budget_us: int) -> int:

@@ -2,8 +2,8 @@
 
 Duty: encode what `LeaderState.unsaved` names, and decode single records. Not here: building memory
 from a whole snapshot (loading), the bytes of placed tasks (placed_tasks). Every record carries
-`SCHEMA`; this code reads its own and the one before, and refuses newer ones, since writing them
-back would lose what it does not know.
+its schema; this code refuses newer ones than it knows (schema), since writing them back would lose
+what it does not know.
 
 Order of writing: history before placements. A leader that dies between two transactions then leaves
 an ended task in both, and the loader believes the history; the other order would forget an attempt.
@@ -12,7 +12,14 @@ an ended task in both, and the loader believes the history; the other order woul
 from functools import lru_cache
 
 from berth.model.cluster import ClusterSettings
-from berth.model.ids import ClusterId, NodeId, ServiceId, task_id, task_id_of_slot
+from berth.model.ids import (
+    ClusterId,
+    NodeId,
+    ServiceId,
+    names_by_steps,
+    task_id,
+    task_id_of_slot,
+)
 from berth.model.instant import Timestamp
 from berth.model.network import Network, network_id
 from berth.model.node import Node
@@ -33,7 +40,7 @@ from scheduler.store.file_records import encode_file
 from scheduler.store.placed_tasks import encode_placements
 from scheduler.store.port import Change, Delete, Put
 from scheduler.store.recordpb import records_pb2 as pb
-from scheduler.store.schema import SCHEMA, checked
+from scheduler.store.schema import NEWEST, SCHEMA, checked
 
 _SERVICE_ID = pb.ServiceRecord.ID_FIELD_NUMBER
 _SERVICE_SPEC = pb.ServiceRecord.SPEC_FIELD_NUMBER
@@ -140,7 +147,11 @@ def encode_service(record: ServiceRecord) -> bytes:
     status, templates = record.update_status, record.templates
     parts = [
         _service_head(
-            record.version, record.template_version, record.attempt_floor, record.is_removing
+            NEWEST if names_by_steps(record.id) else SCHEMA,
+            record.version,
+            record.template_version,
+            record.attempt_floor,
+            record.is_removing,
         ),
         delimited(_SERVICE_ID, record.id.encode()),
         _CREATED_AT,
@@ -162,10 +173,10 @@ def encode_service(record: ServiceRecord) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _service_head(
-    version: int, template_version: int, attempt_floor: int, is_removing: bool
+    schema: int, version: int, template_version: int, attempt_floor: int, is_removing: bool
 ) -> bytes:
     return pb.ServiceRecord(
-        schema=SCHEMA,
+        schema=schema,
         version=version,
         template_version=template_version,
         attempt_floor=attempt_floor,

@@ -10,7 +10,7 @@ from dataclasses import fields
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berth.model.ids import NodeId, ServiceId, task_id, task_ids
+from berth.model.ids import NodeId, ServiceId
 from berth.model.task import Task, TaskState, newborn_tasks
 from scheduler.core import invariants
 from scheduler.core.births import add_first_tasks, bear, bind_group
@@ -179,14 +179,6 @@ def test_a_long_story_keeps_its_end() -> None:
         stories.append(list(service.story))
     assert stories[0] == stories[1]
     assert len(stories[0]) == STORY_LENGTH
-
-
-@given(st.lists(st.integers(1, 10**6), max_size=20), st.integers(1, 10**4), st.text("abc"))
-def test_ids_of_many_are_the_ids_of_each(slots: list[int], attempt: int, text: str) -> None:
-    service = ServiceId(text)
-    assert task_ids(service, slots, attempt) == [
-        task_id(service, slot, None, attempt) for slot in slots
-    ]
 
 
 def test_a_newborn_task_has_every_field_as_the_class_would_set_it() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from berth.errors import BerthError
 from berth.model.files import FileId, FileKind
-from berth.model.ids import ServiceId, id_from_text
+from berth.model.ids import ServiceId, id_from_text, new_service_id
 from berth.model.node import Availability
 from berth.model.service import (
     ModeKind,
@@ -101,7 +101,9 @@ class Users:
             return
         self._names += 1
         spec = self._drawer.new(f"svc{self._names}")
-        service = ServiceId(id_from_text(f"service {spec.name} of seed {self._cluster.seed:09}"))
+        service = new_service_id(
+            id_from_text(f"service {spec.name} of seed {self._cluster.seed:09}")
+        )
         promise = self.promises[service] = Promise(spec.name, specs=[spec])
 
         def create(state: LeaderState, now: Now) -> None:

@@ -4,11 +4,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from berth.model.ids import NodeId, ServiceId, task_ids
+from berth.model.ids import NodeId, ServiceId
 from berth.model.instant import START, Timestamp
 from berth.model.task import Task, TaskState, newborn_tasks
 from berth.v1 import dispatcher_pb2 as pb
 from scheduler.core.service_record import create_record
+from scheduler.core.task_names import task_ids
 from scheduler.dispatch.messages import assignment_of
 from scheduler.dispatch.told_tasks import told_task
 from tests.builders import a_job, a_spec

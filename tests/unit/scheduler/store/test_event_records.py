@@ -10,7 +10,7 @@ from berth.wire.convert import to_proto
 from scheduler.store import keys
 from scheduler.store.event_records import decode_events, encode_events
 from scheduler.store.recordpb import records_pb2 as pb
-from scheduler.store.schema import SCHEMA
+from scheduler.store.schema import NEWEST, SCHEMA
 from tests.builders import a_spec
 from tests.unit.berth.wire.test_convert import strategy_for
 from tests.unit.scheduler.core.world import World
@@ -34,7 +34,7 @@ def test_any_event_is_what_protobuf_would_write(events: list[ObjectEvent]) -> No
 
 
 def test_a_newer_schema_is_refused() -> None:
-    newer = pb.EventsRecord(schema=SCHEMA + 1).SerializeToString()
+    newer = pb.EventsRecord(schema=NEWEST + 1).SerializeToString()
     with pytest.raises(InternalError):
         decode_events(newer)
 

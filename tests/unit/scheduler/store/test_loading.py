@@ -16,7 +16,7 @@ from scheduler.core.state import LeaderState
 from scheduler.store import keys
 from scheduler.store.loading import build_state, load_state
 from scheduler.store.recordpb import records_pb2 as pb
-from scheduler.store.records import SCHEMA
+from scheduler.store.schema import NEWEST
 from tests.builders import a_spec, restart
 from tests.unit.scheduler.core.world import World
 
@@ -216,6 +216,6 @@ def test_a_record_of_a_newer_schema_stops_the_take_over(world: World, prefix: st
     world.settle()
     key = under(world.entries, prefix)[0]
     message = record.FromString(world.entries[key])
-    message.schema = SCHEMA + 1
-    with pytest.raises(InternalError, match=f"has schema {SCHEMA + 1}"):
+    message.schema = NEWEST + 1
+    with pytest.raises(InternalError, match=f"has schema {NEWEST + 1}"):
         load(world, {**world.entries, key: message.SerializeToString()})

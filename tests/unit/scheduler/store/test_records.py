@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from berth.errors import InternalError
-from berth.model.ids import ServiceId
+from berth.model.ids import ServiceId, new_service_id
 from berth.model.instant import Timestamp
 from berth.model.job import RunCause
 from berth.model.schedule import SCHEDULE_LABEL
@@ -48,9 +48,16 @@ def test_a_node_comes_back():
 
 
 def test_a_record_of_a_newer_schema_is_refused():
-    newer = pb.NodeRecord(schema=records.SCHEMA + 1).SerializeToString()
+    newer = pb.NodeRecord(schema=records.NEWEST + 1).SerializeToString()
     with pytest.raises(InternalError, match="run the version of Berth that wrote it"):
         records.decode_node(newer)
+
+
+@pytest.mark.parametrize(("service", "schema"), [("9ef9", 1), (new_service_id("9ef9"), 2)])
+def test_only_those_who_know_how_its_tasks_are_named_read_a_new_service(service, schema):
+    stored = records.encode_service(create_record(ServiceId(service), a_spec(), T(1.0)))
+    assert pb.ServiceRecord.FromString(stored).schema == schema
+    assert records.decode_service(stored).id == service
 
 
 def test_a_job_comes_back_with_its_runs_and_the_template_of_the_run_under_way():
