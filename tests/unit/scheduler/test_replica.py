@@ -14,7 +14,7 @@ from scheduler.replica import Replica
 from scheduler.store.etcd_store import EtcdStore
 from scheduler.store.etcdpb import etcd_pb2 as pb
 from scheduler.store.recordpb import records_pb2
-from scheduler.store.records import SCHEMA
+from scheduler.store.schema import NEWEST
 from tests.fakes.fake_store import ModelClient
 from tests.fakes.model_etcd import ModelEtcd
 from tests.fakes.virtual_time import VirtualClock, run_virtually
@@ -136,7 +136,7 @@ def test_a_leader_that_is_cut_off_from_the_store_is_succeeded_and_stands_again()
 
 def test_a_store_of_a_newer_version_is_not_led() -> None:
     async def story(model: ModelEtcd, clock: VirtualClock, first: Life, second: Life) -> None:
-        newer = records_pb2.ClusterRecord(schema=SCHEMA + 1, id="c1").SerializeToString()
+        newer = records_pb2.ClusterRecord(schema=NEWEST + 1, id="c1").SerializeToString()
         put = pb.PutRequest(key=b"/berth/cluster", value=newer)
         model.txn(pb.TxnRequest(success=[pb.RequestOp(request_put=put)]))
         await first.stop()
