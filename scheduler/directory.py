@@ -58,9 +58,10 @@ class Directory:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def wait_changed(self) -> None:
-        """Wait until who leads has changed, as far as we know."""
-        await self._changed.wait()
+    @property
+    def changed(self) -> asyncio.Event:
+        """Set when who leads has changed, as far as we know; another one then takes its place."""
+        return self._changed
 
     @property
     def is_known(self) -> bool:

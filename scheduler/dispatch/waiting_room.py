@@ -42,8 +42,9 @@ class LeaderSource(Protocol):
         """Return the local leader, or raise NotLeaderError with the address of the one who is."""
         ...
 
-    async def wait_changed(self) -> None:
-        """Wait until anything of it has changed."""
+    @property
+    def changed(self) -> asyncio.Event:
+        """Set when anything of it has changed; another one then takes its place."""
         ...
 
 
@@ -90,10 +91,12 @@ class WaitingRoom:
         """Wait until it is not in vain any more, and no longer than `HOLD_S`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HOLD_S):
+                changed = self._source.changed  # Before looking: a probe takes its time.
                 while await self.is_in_vain(unreachable):
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(2 * PROBE_S):
-                            await self._source.wait_changed()
+                            await changed.wait()
+                    changed = self._source.changed
 
     async def _reaches(self, address: str) -> bool:
         """Ask whether somebody listens at `address`, once for all who wait."""

@@ -111,3 +111,15 @@ def test_a_leader_that_does_not_answer_is_asked_once_for_all_who_wait() -> None:
     probes, held_s = run_virtually(main())
     assert probes == 1
     assert held_s == pytest.approx(PROBE_S + 0.1)
+
+
+def test_a_change_that_comes_while_a_leader_is_probed_is_not_missed() -> None:
+    async def main() -> float:
+        room = Room(OTHER)
+        room.hanging.add(OTHER)
+        waiting = room.begin([OTHER])
+        await room.clock.sleep(PROBE_S / 2)
+        room.observe(THIRD)
+        return await waiting
+
+    assert run_virtually(main()) == pytest.approx(PROBE_S)
