@@ -34,9 +34,9 @@ MESSAGE_COST_S = 0.0006
 FAT_MESSAGE_TASKS = 20
 """From here on, waiting for more tasks a message gains little."""
 
-NODES_PER_SLICE = 31
-"""How many nodes' documents and messages are made before others may run: some two milliseconds, and
-a quarter of what fits into one transaction."""
+NODES_PER_SLICE = 15
+"""How many nodes' documents and messages are made before others may run: about a millisecond, and
+an eighth of what fits into one transaction."""
 
 JOINING_PER_COMMIT = 32
 """How many sessions that have begun get their complete assignment set by one commit: thousands

@@ -14,8 +14,8 @@ import asyncio
 from collections import deque
 from typing import Final
 
-ROUND_UNITS: Final = 20
-"""About two milliseconds."""
+ROUND_UNITS: Final = 10
+"""About one millisecond."""
 
 
 class Turnstile:
