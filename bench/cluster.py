@@ -10,6 +10,7 @@ the dispatch is told as a share of that too.
 
 import argparse
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -39,6 +40,8 @@ async def measure(args: argparse.Namespace, made: Rig, found: Measured) -> None:
         victims = [f"sim-{args.agents + number:05d}" for number in range(len(made.victims))]
         await wait_nodes(made, client, args.agents + len(victims))
         made.leads(await client.leader_address())
+        nice = os.getpriority(os.PRIO_PROCESS, made.leader.process.pid)
+        found.figures["scheduler_nice"] = nice
         for step in args.steps:
             print(f"... {step}", file=sys.stderr, flush=True)
             match step:
