@@ -17,6 +17,7 @@ from itertools import islice
 
 from berth.model.ids import TaskId
 from berth.model.instant import NEVER, Instant, after
+from berth.model.task import TaskState
 from nodeagent.core.calls import effect_of
 from nodeagent.core.files import lack_of_files
 from nodeagent.core.isolation import acts_alone_from, fence_delay_s
@@ -100,6 +101,24 @@ def advance(state: AgentState, touched: Iterable[TaskId], gate: Gate, now: Insta
     return effects
 
 
+def restless(state: AgentState) -> list[TaskId]:
+    """Return the tasks that time, a broken link or a welcome may give something to do.
+
+    Nearly all run as they should, and need nothing whoever leads, unless their service asks for
+    fencing. When a leader dies, thousands of agents ask this in the same moment, and again when
+    they begin to act alone.
+    """
+    fenced = {key for key, it in state.templates.items() if fence_delay_s(it) is not None}
+    timers = state.timers
+    return [
+        task_id
+        for task_id, task in state.tasks.items()
+        if not _is_at_rest(task)
+        or (timers and task_id in timers)
+        or (fenced and task.assignment.template_key in fenced)
+    ]
+
+
 def finish_call(state: AgentState, task: LocalTask) -> Iterable[TaskId]:
     """Note that the call under way has ended; make room in its lane.
 
@@ -125,6 +144,17 @@ def _next_in_lanes(state: AgentState) -> list[TaskId]:
             room = state.limits.of(lane) - state.in_flight[lane]
             found += islice(queue, max(room, 0))
     return found
+
+
+def _is_at_rest(task: LocalTask) -> bool:
+    """Tell whether a task runs and is to go on running, and nothing is known or asked besides."""
+    return (
+        task.observed is TaskState.RUNNING
+        and task.phase is Phase.UP
+        and task.call is None
+        and task.ended is None
+        and not (task.needs_look or task.is_changed or task.is_released or task.must_stop)
+    )
 
 
 def _is_done_with(task: LocalTask) -> bool:

@@ -9,6 +9,7 @@ way out; a message that is refused has changed nothing.
 from berth.model.ids import ServiceId, TaskId
 from berth.model.instant import START, Instant
 from berth.model.task import TaskState
+from nodeagent.core.advance import restless
 from nodeagent.core.departure import DepartureNoted
 from nodeagent.core.messages import (
     Assigned,
@@ -16,6 +17,7 @@ from nodeagent.core.messages import (
     LogsRequested,
     Said,
     TaskAssignment,
+    Welcomed,
 )
 from nodeagent.core.state import DEAD_STATES, AgentState, LocalTask, Phase
 from nodeagent.core.task_machine import Gate, fold_seen
@@ -93,6 +95,8 @@ def concerned(state: AgentState, said: Said) -> list[TaskId]:
             return told
         case LogsRequested() | DepartureNoted():
             return []
+        case Welcomed():
+            return restless(state)
         case _:
             return list(state.tasks)
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from berth.model.cluster import ClusterSettings
 from berth.model.ids import TaskId
 from berth.model.instant import Instant
-from nodeagent.core.advance import advance, finish_call, gate_of
+from nodeagent.core.advance import advance, finish_call, gate_of, restless
 from nodeagent.core.assignments import add_surplus, apply_assigned, concerned, refusal_of
 from nodeagent.core.departure import Departure, DepartureBegun, DepartureNoted
 from nodeagent.core.files import note_lost_files, take_files
@@ -96,7 +96,7 @@ def step_through(state: AgentState, events: Sequence[Event], now: Instant) -> li
             touched += _fold(state, event, effects, now)
             gate = gate_of(state, now)
     if is_due:
-        touched = list(state.tasks)
+        touched += restless(state)
     return effects + advance(state, touched, gate, now)
 
 
@@ -117,6 +117,7 @@ def _fold(state: AgentState, event: _News, effects: list[Effect], now: Instant) 
         case LinkLost(silent_for_s):
             _cut(state, silent_for_s, now)
             effects.append(SaveJournal(is_urgent=True))
+            return restless(state)
         case EventsMissed():
             _look_at_everything(state)
         case ContainersListed():
@@ -125,7 +126,7 @@ def _fold(state: AgentState, event: _News, effects: list[Effect], now: Instant) 
             state.departure = state.departure or Departure(now, limit_s, asked_at=now)
             return ()
         case Tick():
-            pass
+            return ()  # What is due is looked at whatever comes.
     return list(state.tasks)
 
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 import hypothesis.strategies as st
 
 from berth.model.ids import NodeId, ServiceId, TaskId
-from berth.model.instant import Timestamp
+from berth.model.instant import Instant, Timestamp
 from berth.model.service import ContainerSpec, RestartCondition, RestartPolicy, TaskSpec
 from berth.model.task import TaskState
+from nodeagent.core.advance import advance, gate_of, restless
 from nodeagent.core.messages import TaskTemplate
 from nodeagent.core.record import TaskRecord
-from nodeagent.core.state import AgentState, LaneLimits, Phase
+from nodeagent.core.state import AgentState, Lane, LaneLimits, Phase
 from nodeagent.runtime.port import ContainerState, Health, SeenContainer
 
 NODE = NodeId("n1")
@@ -57,3 +58,24 @@ def check_rest(state: AgentState, engine: Mapping[TaskId, SeenContainer]) -> Non
         if seen.state is ContainerState.RUNNING:
             assert state.tasks[task_id].observed is TaskState.RUNNING
             assert not state.tasks[task_id].must_stop
+
+
+def check_restless(state: AgentState, now: Instant) -> None:
+    """Assert that no step does anything for a task at rest, cut off or not, now or later."""
+    awake = set(restless(state))
+    resting = [task_id for task_id in state.tasks if task_id not in awake]
+    for cut_at in (None, now):
+        copies = {task_id: replace(state.tasks[task_id], recorded=None) for task_id in resting}
+        alone = replace(
+            state,
+            tasks=copies,
+            waiting={lane: {} for lane in Lane},
+            timers={},
+            is_list_due=False,
+            is_connected=cut_at is None,
+            cut_at=cut_at,
+        )
+        before = {task_id: repr(task) for task_id, task in copies.items()}
+        for at in (now, Instant(now + 1000.0)):
+            assert advance(alone, resting, gate_of(alone, at), at) == []
+            assert {task_id: repr(task) for task_id, task in copies.items()} == before

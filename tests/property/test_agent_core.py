@@ -55,6 +55,7 @@ from tests.property.agent_world import (
     SERVICE,
     TASK_IDS,
     check_rest,
+    check_restless,
     template,
     untimed,
 )
@@ -348,6 +349,10 @@ class AgentMachine(RuleBasedStateMachine):
             task.recorded = None
         fresh = to_record(self.state, self.now, wall)
         assert [untimed(it) for it in kept.tasks] == [untimed(it) for it in fresh.tasks]
+
+    @invariant()
+    def nothing_is_due_for_who_is_at_rest(self):
+        check_restless(self.state, self.now)
 
     @invariant()
     def observed_never_falls(self):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from berth.errors import RetryRule
 from berth.model.task import TaskState
-from nodeagent.core.advance import advance, finish_call, gate_of
+from nodeagent.core.advance import advance, finish_call, gate_of, restless
 from nodeagent.core.messages import (
     CallFailed,
     CancelCall,
@@ -18,7 +18,9 @@ from nodeagent.core.messages import (
     ReportTasks,
     StartContainer,
 )
+from nodeagent.core.state import Ended
 from nodeagent.core.step import step, step_through
+from nodeagent.core.task_machine import fold_seen
 from tests.unit.nodeagent.core.builders import (
     IMAGE,
     NOW,
@@ -150,3 +152,20 @@ def test_who_waits_for_a_lane_goes_before_who_was_touched_now():
     assert ids_of(PullImage, effects) == ["t4"]
     assert state.tasks["t0"].waits_in is not None
     state.validate()
+
+
+def test_who_runs_as_wanted_is_looked_at_for_no_time_and_no_broken_link():
+    state, _ = of_one_service(0)
+    plain, fenced = an_assignment("plain"), an_assignment("fenced", version=2)
+    ended, stopping = an_assignment("ended"), an_assignment("stopping")
+    fencing = a_template(2, service_labels={"berth.fence": "after:30s"})
+    said = assigned(plain, fenced, ended, stopping, templates=(a_template(), fencing))
+    step(state, said, NOW)
+    for task in state.tasks.values():
+        finish_call(state, task) if task.call is not None else None
+        fold_seen(task, seen(name=task.id), gate_of(state, NOW), NOW)
+    advance(state, list(state.tasks), gate_of(state, NOW), NOW)
+    assert restless(state) == ["fenced"]
+    state.tasks["stopping"].desired = TaskState.SHUTDOWN
+    state.tasks["ended"].ended = Ended(NOW, 1, "task: non-zero exit (1)")
+    assert restless(state) == ["fenced", "ended", "stopping"]
