@@ -8,7 +8,7 @@ microsecond for each, so that the 50,000 newest of a burst take 25 ms. Hardly an
 what the leader keeps has no cycles; what has (calls of gRPC, exceptions) mostly dies young. So the
 youngest generation is small, and looking at it takes 2 ms. What survives is looked at once more
 when little has, and after a burst never: it is frozen. Frozen objects are still freed by reference
-counting; cycles that were alive then and die later stay until the next leadership is loaded.
+counting; cycles that were alive then and die later stay until the leadership ends.
 """
 
 import gc
@@ -54,10 +54,10 @@ def growing_memory() -> Iterator[None]:
 
     While millions of objects are made that all stay, each collection walks them for nothing. Later,
     with a million tasks in memory, one full collection would hold the event loop for seconds. What
-    is garbage by now is collected first.
+    died young is collected first, so that it is not frozen; a full collection, for which agents and
+    users would wait here, is made before: by `collect_all`.
     """
-    gc.unfreeze()
-    gc.collect()
+    gc.collect(1)
     gc.disable()
     try:
         yield
@@ -65,6 +65,17 @@ def growing_memory() -> Iterator[None]:
         gc.freeze()
         gc.set_threshold(YOUNG_MAX, _NEVER, _OLD_AFTER)  # Survivors are looked at by `tend`.
         gc.enable()
+
+
+def collect_all() -> None:
+    """Collect all that is garbage, also of what was frozen, and freeze the rest.
+
+    The event loop stands still meanwhile: a tenth of a second at the start, later as long as it
+    takes to give back the memory of a leadership. So call it when nobody waits for this process.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 class Tending:

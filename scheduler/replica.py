@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 
 from berth.clock import Clock
-from berth.collector import growing_memory
+from berth.collector import collect_all, growing_memory
 from berth.entropy import Entropy
 from berth.errors import BerthError, StaleEpochError
 from berth.model.ids import ClusterId
@@ -61,8 +61,10 @@ class Replica:
         unseal: Unsealer,
         open_file: FileOpener = cannot_open,
         growing_memory: Callable[[], AbstractContextManager[None]] = growing_memory,
+        collect_all: Callable[[], None] = collect_all,
     ) -> None:
         self._growing_memory = growing_memory
+        self._collect_all = collect_all
         self._election = election
         self._open_store = open_store
         self._directory = directory
@@ -80,6 +82,7 @@ class Replica:
             supervisor.start("observe-leader", self._observe())
             try:
                 while True:
+                    self._collect_all()  # Whoever has won must begin to load at once.
                     leadership = await self._election.campaign()
                     await self._lead(leadership)
                     await self._clock.sleep(_REJOIN_PAUSE_S)

@@ -106,7 +106,6 @@ class SimScheduler:
         self.starts += 1
         cluster = self.cluster
         self.process = Process(cluster.loop, self.name)
-        entropy = SeededEntropy(f"{cluster.seed}/{self.name}/{self.starts}")
         self.directory = Directory(self.name, self.address)
         election = EtcdElection(self.etcd, PREFIX, self.name, self.address, LEASE_TTL_S, self.clock)
 
@@ -118,11 +117,12 @@ class SimScheduler:
             open_store,
             self.directory,
             clock=self.clock,
-            entropy=entropy,
+            entropy=SeededEntropy(f"{cluster.seed}/{self.name}/{self.starts}"),
             observer=_SchedulerWatch(self),
             unseal=lambda _sealed, _context: None,
             open_file=lambda file: FilePayload(file.kind, file.id, file.name, data=b"x"),
             growing_memory=nullcontext,
+            collect_all=lambda: None,
         )
         cluster.network.listen(self.address, self.process, self.directory, self.clock)
         self._running = self.process.spawn(replica.run(), self.name)

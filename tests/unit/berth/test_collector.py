@@ -1,11 +1,13 @@
 """The collector is kept off what stays, and looks at the rest."""
 
 import gc
+import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
 
-from berth.collector import Tending, growing_memory
+from berth.collector import Tending, collect_all, growing_memory
 
 GROWN = (5_000, 1_000_000, 1_000)
 
@@ -43,14 +45,46 @@ def test_survivors(own_looks: int, asked: list[str]) -> None:
     assert collector.asked == ["collect 0"] * 10 + asked
 
 
-def test_grown_memory_is_out_of_collections_sight() -> None:
+@pytest.fixture
+def own_collector() -> Iterator[None]:
+    """Leave the process's collector as it was."""
     thresholds = gc.get_threshold()
-    try:
-        with growing_memory():
-            assert not gc.isenabled()
-        assert gc.isenabled()
-        assert gc.get_freeze_count() > 0
-        assert gc.get_threshold() == GROWN
-    finally:
-        gc.unfreeze()
-        gc.set_threshold(*thresholds)
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
+class Knot:
+    """Refers to itself, so that only the collector frees it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.mark.usefixtures("own_collector")
+def test_grown_memory_is_out_of_collections_sight() -> None:
+    with growing_memory():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
+    assert gc.get_threshold() == GROWN
+
+
+@pytest.mark.usefixtures("own_collector")
+def test_what_died_young_is_not_frozen() -> None:
+    knot = weakref.ref(Knot())
+    with growing_memory():
+        assert knot() is None
+
+
+@pytest.mark.usefixtures("own_collector")
+def test_frozen_garbage_is_collected_between_leaderships() -> None:
+    with growing_memory():
+        made = Knot()
+    knot = weakref.ref(made)
+    del made
+    gc.collect()
+    assert knot() is not None
+    collect_all()
+    assert knot() is None
+    assert gc.get_freeze_count() > 0

@@ -69,6 +69,7 @@ class Life:
             observer=self.phases,
             unseal=lambda sealed, context: None,
             growing_memory=nullcontext,
+            collect_all=lambda: None,
         )
         self.running = asyncio.ensure_future(self.replica.run())
 
@@ -150,11 +151,12 @@ def test_a_store_of_a_newer_version_is_not_led() -> None:
 
 
 def test_a_scheduler_that_lost_the_lead_stands_again_after_a_short_pause() -> None:
-    async def main() -> tuple[NotedElection, NotedPhases]:
+    async def main() -> tuple[NotedElection, NotedPhases, list[float]]:
         clock = VirtualClock()
         model = ModelEtcd(clock)
         client = ModelClient(model, clock)
         election, phases = NotedElection(client), NotedPhases(clock)
+        collected_at: list[float] = []
         replica = Replica(
             election,
             lambda leadership: EtcdStore(client, PREFIX, leadership, None, clock),
@@ -164,6 +166,7 @@ def test_a_scheduler_that_lost_the_lead_stands_again_after_a_short_pause() -> No
             observer=phases,
             unseal=lambda sealed, context: None,
             growing_memory=nullcontext,
+            collect_all=lambda: collected_at.append(clock.instant()),
         )
         running = asyncio.ensure_future(replica.run())
         await clock.sleep(3)
@@ -172,10 +175,11 @@ def test_a_scheduler_that_lost_the_lead_stands_again_after_a_short_pause() -> No
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
-        return election, phases
+        return election, phases, collected_at
 
-    election, phases = run_virtually(main())
+    election, phases, collected_at = run_virtually(main())
     first, second = phases.epochs
     assert second > first
     assert [outcome for outcome, _ in phases.ended] == ["superseded", "resigned"]
+    assert collected_at == election.stood_at, "garbage is collected before it stands, never after"
     assert election.stood_at[1] - phases.ended[0][1] == pytest.approx(0.2)
