@@ -3,6 +3,8 @@
 `make systemd-test` runs these; the first run makes an image of Debian, which takes minutes.
 """
 
+import re
+
 import pytest
 
 from tests.cluster import wait_until
@@ -23,15 +25,27 @@ def test_services_are_ready_after_their_first_sync_and_confined(machine: Machine
     machine(f"setpriv --reuid=nobody --regid=deployers --clear-groups {reach}")
     machine(f"! setpriv --reuid=nobody --clear-groups --regid=nogroup {reach}")
     chown = 1 << 0  # As the kernel numbers capabilities.
-    for unit, user, capabilities in ((SCHEDULER, "berth", 0), (AGENT, "berth-agent", chown)):
+    for unit, user, files, capabilities in (
+        (SCHEDULER, "berth", 65536, 0), (AGENT, "berth-agent", 16384, chown),
+    ):  # fmt: skip
         pid = machine.unit(unit, "MainPID")
         assert machine(f"stat -c %U /proc/{pid}") == user
         status = machine(f"cat /proc/{pid}/status")
+        # A container may have no more than its machine: then that is what systemd gives.
+        assert open_files(machine, pid) == min(files, open_files(machine, "1"))
+        assert machine.unit(unit, "TasksMax") == "512"
         assert "NoNewPrivs:\t1" in status
         assert f"CapEff:\t{capabilities:016x}" in status
         assert machine(f"cat /run/credentials/{unit}/tls.key").startswith("-----BEGIN")
         peek = f"setpriv --reuid=nobody --clear-groups cat /run/credentials/{unit}/tls.key"
         assert "denied" in machine(peek, check=False)
+
+
+def open_files(machine: Machine, pid: str) -> int:
+    """Return how many files a process may have open at most."""
+    found = re.search(r"Max open files +\d+ +(\d+)", machine(f"cat /proc/{pid}/limits"))
+    assert found is not None
+    return int(found[1])
 
 
 def test_a_confined_agent_writes_files_of_tasks_and_gives_them_away(
