@@ -140,7 +140,7 @@ async def _batches(pieces: asyncio.Queue[_Piece], readers: int) -> AsyncIterator
                     chunk.error = f"{chunk.error}; {piece}" if chunk.error else piece
                 case _:
                     chunk.lines.append(piece)
-                    size_bytes += len(piece.data) + _LINE_OVERHEAD_BYTES
+                    size_bytes += len(piece.data) + len(piece.attributes) + _LINE_OVERHEAD_BYTES
             if not readers or size_bytes >= BATCH_BYTES_MAX:
                 break
             try:

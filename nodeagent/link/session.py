@@ -113,6 +113,8 @@ class Session:
         self._sent_at = clock.instant()
         self._stream: SchedulerStream | None = None
         self._is_welcomed = False
+        self._untold: dict[str, pb.AgentMessage] = {}
+        """By kind, what was to be told since the hello to whoever has not welcomed us yet."""
         self._is_leaving = False
         self._may_hold = asyncio.Event()
         self._may_hold.set()
@@ -179,10 +181,14 @@ class Session:
                 await stream.aclose()
 
     async def tell(self, message: pb.AgentMessage) -> None:
-        """Tell a connected leader of what changed; another one is told by the hello."""
-        if self._stream is not None and self._is_welcomed:
-            with contextlib.suppress(UnavailableError):
-                await self._send(self._stream, message)
+        """Tell the leader of what changed: now, after its welcome, or else by the hello."""
+        if self._stream is None:
+            return
+        if not self._is_welcomed:
+            self._untold[message.WhichOneof("body") or ""] = message
+            return
+        with contextlib.suppress(UnavailableError):
+            await self._send(self._stream, message)
 
     def _is_worth_trying(self, hint: str, refused_by: str) -> bool:
         """Tell whether to go where a refusal points: followers name a dead leader for a while."""
@@ -236,6 +242,7 @@ class Session:
         messages = aiter(stream)
         async with asyncio.timeout(WELCOME_TIMEOUT_S) as patience:
             self._take_batch()  # The hello tells all of it.
+            self._untold.clear()
             hello = self._owner.hello()
             hello.can_wait = True
             hello.unreachable.extend(self._unreachable())
@@ -261,6 +268,8 @@ class Session:
             raise UnavailableError(f"the scheduler at {address} did not begin with a welcome")
         if await self._is_dropped(event, address):
             return _Refusal("", 0.0)
+        while self._untold:  # We were held; the hello is old.
+            await self._send(stream, self._untold.popitem()[1])
         self._is_welcomed = True
         self.address = address
         self.book.learn(event.said.schedulers)

@@ -18,6 +18,7 @@ class Runtime:
         self.logs_of = logs
         self.read = 0
         self.asked = []
+        self.attributes = ""
 
     async def inspect_task(self, task_id):
         return seen(name=task_id) if task_id in self.logs_of else None
@@ -30,7 +31,7 @@ class Runtime:
             if isinstance(data, Exception):
                 raise data
             self.read += 1
-            yield ContainerLogLine(False, 7, data)
+            yield ContainerLogLine(False, 7, data, self.attributes)
 
 
 class Publisher:
@@ -111,6 +112,15 @@ def test_a_full_batch_leaves_at_once():
     sizes = [sum(len(line.data) for line in chunk.lines) for chunk in publisher.chunks]
     assert sum(sizes) == 400_000
     assert max(sizes) <= BATCH_BYTES_MAX + 10_000
+
+
+def test_what_a_log_driver_adds_counts_as_well():
+    runtime = Runtime(a=[(0, b"x\n")] * 100)
+    runtime.attributes = "k=" + "v" * 10_000
+    publisher = Publisher()
+    serve(runtime, publisher, a_request("a", details=True))
+    sizes = [sum(len(line.attributes) for line in chunk.lines) for chunk in publisher.chunks]
+    assert max(sizes) <= BATCH_BYTES_MAX + 10_002
 
 
 def test_a_slow_reader_slows_the_reading_down():

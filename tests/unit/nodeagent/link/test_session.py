@@ -3,14 +3,18 @@
 import asyncio
 import contextlib
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from berth.entropy import SeededEntropy
+from berth.errors import UnavailableError
 from berth.model.ids import TaskId
 from berth.model.instant import Instant
 from berth.v1 import dispatcher_pb2 as pb
 from berth.v1 import types_pb2
+from berth.wire.convert import write_proto
+from nodeagent.agent import DESCRIBE_PERIOD_S
 from nodeagent.core.backoff import CONNECT_FIRST_S
 from nodeagent.core.messages import SchedulerSpoke
 from nodeagent.link.addresses import AddressBook
@@ -120,6 +124,40 @@ async def test_the_next_scheduler_is_told_whose_session_broke():
         (hello,) = [it.hello for it in bench.link.asked["s2:1"][0].received]
         assert hello.can_wait
         assert list(hello.unreachable) == ["s1:1"]
+
+
+@virtually
+async def test_what_changes_while_an_agent_is_held_is_told_once_it_is_welcome():
+    bench = Bench()
+    link = bench.link = HoldingLink()
+    async with bench.agent():
+        await bench.until(lambda: link.held.kinds() == ["hello"], "a hello")
+        for version in ("20.10.1", "20.10.2"):
+            bench.runtime.description = replace(bench.runtime.description, engine_version=version)
+            await bench.clock.sleep(DESCRIBE_PERIOD_S)
+        link.welcome()
+        await bench.clock.sleep(1)
+        told = [it for it in link.held.received if it.WhichOneof("body") == "description"]
+        assert [it.description.engine_version for it in told] == ["20.10.2"]
+
+
+class HoldingLink(FakeLink):
+    """Its only scheduler asks every agent to wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held = FakeStream("s1:1")
+
+    async def connect(self, address: str) -> FakeStream:
+        if address != "s1:1":
+            raise UnavailableError("connection refused")
+        self.held.say(pb.SchedulerMessage(waiting=pb.Waiting(within_s=WAITING_MAX_S)))
+        return self.held
+
+    def welcome(self) -> None:
+        welcome = pb.Welcome(cluster_id=self.cluster_id, node_name="node-1")
+        write_proto(self.settings, welcome.settings)
+        self.held.say(pb.SchedulerMessage(epoch=self.epoch, welcome=welcome))
 
 
 class RecordingLink(FakeLink):
