@@ -137,17 +137,16 @@ def _plan_slots(state: LeaderState, service: ServiceState) -> None:
         # One that is closing opens again once it has closed, which marks the service.
         opening = [slot for slot in by_node.open_slots if slot not in service.closing]
     else:
-        held = {
-            slot: [t for t in service.slots.get(slot, ()) if t.is_wanted]
-            for slot in open_now
-            if isinstance(slot, int)
-        }
+        replicas = effective_replicas(service.record.spec.mode)
+        numbers = [slot for slot in open_now if isinstance(slot, int)]
+        if len(numbers) == replicas:
+            return  # So it is with all that a new leader has loaded: none of their tasks is read.
+        held = {slot: [t for t in service.slots.get(slot, ()) if t.is_wanted] for slot in numbers}
         on_node: dict[NodeId, int] = {}
         for tasks in held.values():
             for task in tasks:
                 if task.node_id is not None:
                     on_node[task.node_id] = on_node.get(task.node_id, 0) + 1
-        replicas = effective_replicas(service.record.spec.mode)
         plan = plan_scale(replicas, held, on_node, service.closing)
         opening, closing = plan.open_slots, plan.close_slots
     service.closing.update(closing)

@@ -10,9 +10,11 @@ from berth.model.service import UpdatePolicy
 from berth.model.task import TaskState
 from scheduler.core.now import Now
 from scheduler.core.reconcile import Create, Fate, Phase, SlotPlan, SlotView, plan_slot
+from scheduler.core.scale import ScalePlan, plan_scale
 from scheduler.core.service_record import UpdateState, UpdateStatus, create_record
 from scheduler.core.service_state import ServiceState
 from tests.builders import a_spec, restart
+from tests.unit.scheduler.core.world import World
 
 NOW = Now(Instant(1000.0), Timestamp(1_700_000_000.0))
 
@@ -50,3 +52,29 @@ def test_a_global_service_is_planned() -> None:
     service = ServiceState(record)
     service.open_slots([1], Phase.YOUNG)
     assert service.unbegun([1]) == []
+
+
+@pytest.mark.parametrize("slots", [(1, 2), (2, 7)])
+@pytest.mark.parametrize("closing", [(), (1,), (3,)])
+def test_as_many_slots_as_replicas_need_no_plan(
+    slots: tuple[int, ...], closing: tuple[int, ...]
+) -> None:
+    held = {slot: () for slot in slots if slot not in closing}
+    assert plan_scale(len(held), held, {}, closing) == ScalePlan()
+
+
+def test_a_new_leader_leaves_alone_what_it_loaded_and_scales_it_later() -> None:
+    world = World(nodes=2)
+    world.create(a_spec("web", replicas=3))
+    world.settle()
+    before = {task.id for task in world.running()}
+    world.reload()
+    world.settle()
+    assert {task.id for task in world.running()} == before
+    world.update("web", a_spec("web", replicas=5))
+    world.settle()
+    assert len(world.running()) == 5
+    assert {task.id for task in world.running()} > before
+    world.update("web", a_spec("web", replicas=2))
+    world.settle()
+    assert len(world.running()) == 2
