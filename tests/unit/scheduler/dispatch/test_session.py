@@ -10,7 +10,8 @@ from berth.v1 import dispatcher_pb2 as pb
 from berth.v1 import types_pb2
 from berth.wire.convert import to_proto
 from scheduler.directory import Directory
-from scheduler.dispatch.session import serve_agent
+from scheduler.dispatch.session import TURN_PATIENCE_S, serve_agent
+from scheduler.dispatch.turnstile import Turnstile
 from scheduler.dispatch.waiting_room import HOLD_S, WaitingRoom
 from tests.builders import a_description
 from tests.fakes.virtual_time import VirtualClock, run_virtually
@@ -163,3 +164,43 @@ def test_a_message_that_waits_for_its_turn_is_a_sign_of_life_already() -> None:
             return heard_at - before
 
     assert run_virtually(main()) > 0
+
+
+@pytest.mark.parametrize("can_wait", [True, False])
+def test_who_waits_long_for_its_turn_to_join_is_told_to_be_patient(can_wait: bool) -> None:
+    """Else it gives up after 5 s, comes again, and is the last of all."""
+
+    async def main() -> tuple[list[str | None], list[str | None], list[str | None]]:
+        clock = VirtualClock()
+        stream = HandPlayed(clock)
+        async with leading(clock) as led:
+            directory = Directory("s1", "s1:1")
+            directory.set_local(led.leader)
+            led.leader.desk.turnstile = crowd = Crowd()
+            stream.say_hello(can_wait=can_wait)
+            serving = asyncio.ensure_future(serve_agent(a_room(clock, directory), clock, stream))
+            await clock.sleep(TURN_PATIENCE_S - 0.1)
+            soon = stream.kinds()
+            await clock.sleep(0.2)
+            late = stream.kinds()
+            crowd.is_gone.set()
+            await clock.sleep(1)
+            stream.says.put_nowait(None)
+            await serving
+        return soon, late, stream.kinds()
+
+    soon, late, in_the_end = run_virtually(main())
+    assert soon == []
+    assert late == (["waiting"] if can_wait else [])
+    assert in_the_end[: len(late) + 1] == [*late, "welcome"]
+
+
+class Crowd(Turnstile):
+    """Lets nobody in until the crowd is gone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_gone = asyncio.Event()
+
+    async def enter(self, units: int = 1) -> None:
+        await self.is_gone.wait()
