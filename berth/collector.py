@@ -100,10 +100,11 @@ class Tending:
             self._collector.collect(1)
 
 
-async def tend(clock: Clock) -> None:
+async def tend(clock: Clock, collector: Collector = gc) -> None:
     """Look for ever, once a memory has grown."""
-    tending = Tending()
+    tending = Tending(collector)
     while True:
         await clock.sleep(LOOK_PERIOD_S)
-        if gc.get_threshold()[1] >= _NEVER:  # Else the collector is as Python sets it.
+        # Else the collector is as Python sets it, or off while a new leadership's memory is built.
+        if gc.isenabled() and gc.get_threshold()[1] >= _NEVER:
             tending.look()

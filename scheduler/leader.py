@@ -303,7 +303,7 @@ class Leader:
         return result
 
     async def settled(self) -> Revision:
-        """Take a turn, and wait until all that memory holds then is durable.
+        """Have a turn taken, and wait until all that memory holds now is durable.
 
         Raises:
             NotLeaderError: leadership ended meanwhile.

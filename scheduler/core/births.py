@@ -31,13 +31,13 @@ def bear_newborn(state: LeaderState, service: ServiceState, now: Now, budget_us:
     nothing to roll out. A burst of small services comes by here alone.
 
     Returns:
-        What that cost; 0 when it is no such service, or wants more than `budget_us` allows: then
-        nothing was changed.
+        What that cost; 0 when it is no such service, wants no tasks, or more than `budget_us`
+        allows: then nothing was changed.
     """
     if not service.is_newborn:
         return 0
     replicas = effective_replicas(service.record.spec.mode)
-    if replicas > tasks_within(budget_us):
+    if not 0 < replicas <= tasks_within(budget_us):
         return 0
     slots = range(1, replicas + 1)
     service.is_all_dirty = False

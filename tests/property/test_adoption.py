@@ -44,7 +44,7 @@ def stored(draw: st.DrawFn) -> list[tuple[int, int, int, str, TaskState, TaskSta
 def a_leader() -> tuple[World, list[ServiceId]]:
     world = World(nodes=len(NODES))
     specs = (
-        a_spec("free", 0, cpus=0.25),
+        a_spec("free", 0, cpus=0.25, port=8080),
         a_spec("tied", 0, constraints=("node.hostname==host-n1",)),
         a_spec("everywhere", is_global=True),
     )
@@ -115,6 +115,7 @@ def what_is_known(state: LeaderState) -> dict[str, object]:
         "load": table.load.counts.values.tolist(),
         "cpu": list(table.cpu.free.values),
         "memory": list(table.memory.free.values),
+        "ports": {key: dict(tally.counts) for key, tally in table.ports.items()},
         "by service": {key: dict(tally.counts) for key, tally in table.services.items()},
         "services": [
             (

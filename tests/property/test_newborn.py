@@ -27,10 +27,15 @@ def a_shape(
     image: str,
     strategy: PlacementStrategy | None,
     spread: tuple[str, ...],
+    max_per_node: int,
+    gpus: int,
 ) -> ServiceSpec:
     spec = a_spec("web", replicas, image=image, cpus=cpus, port=port)
-    placement = Placement(spread_preferences=spread, strategy=strategy)
-    return replace(spec, task=replace(spec.task, placement=placement))
+    placement = Placement(
+        spread_preferences=spread, strategy=strategy, max_replicas_per_node=max_per_node
+    )
+    reservation = replace(spec.task.reservation, generic={"gpu": gpus})
+    return replace(spec, task=replace(spec.task, placement=placement, reservation=reservation))
 
 
 shapes = st.builds(
@@ -41,6 +46,8 @@ shapes = st.builds(
     image=st.sampled_from(["app:1", "bad:1", "crash:1"]),
     strategy=st.sampled_from([None, PlacementStrategy.BINPACK]),
     spread=st.sampled_from([(), ("node.labels.zone",)]),
+    max_per_node=st.sampled_from([0, 0, 1]),
+    gpus=st.sampled_from([0, 0, 0, 1]),
 )
 
 
@@ -84,6 +91,14 @@ def test_what_is_too_much_for_a_turn_goes_the_general_way() -> None:
     assert bear_newborn(world.state, service, world.now, group_us(3000)) > 0
     assert not service.is_newborn
     assert len(service.slots) == 3000
+
+
+def test_one_that_wants_no_tasks_is_left_to_the_general_way_untouched() -> None:
+    world = World(nodes=1)
+    service = world.create(a_spec("web", 0))
+    before = as_notes(service)
+    assert bear_newborn(world.state, service, world.now, group_us(1)) == 0
+    assert as_notes(service) == before
 
 
 def test_one_that_was_scaled_to_nothing_begins_again_above_its_former_attempts() -> None:

@@ -1,5 +1,6 @@
 """The collector is kept off what stays, and looks at the rest."""
 
+import asyncio
 import gc
 import weakref
 from collections.abc import Iterator
@@ -7,7 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from berth.collector import Tending, collect_all, growing_memory
+from berth.collector import LOOK_PERIOD_S, Tending, collect_all, growing_memory, tend
+from tests.fakes.virtual_time import VirtualClock, run_virtually
 
 GROWN = (5_000, 1_000_000, 1_000)
 
@@ -88,3 +90,22 @@ def test_frozen_garbage_is_collected_between_leaderships() -> None:
     collect_all()
     assert knot() is None
     assert gc.get_freeze_count() > 0
+
+
+@pytest.mark.usefixtures("own_collector")
+def test_a_memory_that_grows_again_is_not_looked_at_meanwhile() -> None:
+    async def main() -> tuple[list[str], list[str]]:
+        clock, collector = VirtualClock(), NotingCollector(0)
+        tending = asyncio.ensure_future(tend(clock, collector))
+        with growing_memory():
+            await clock.sleep(3 * LOOK_PERIOD_S)
+            meanwhile = list(collector.asked)
+        await clock.sleep(1.5 * LOOK_PERIOD_S)
+        tending.cancel()
+        return meanwhile, collector.asked
+
+    with growing_memory():  # The former leadership's: from then on it is tended.
+        pass
+    meanwhile, later = run_virtually(main())
+    assert meanwhile == []
+    assert later

@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 
 from berth.model.instant import Instant
-from scheduler.commit_pace import CommitPace, Due, is_commit_due
+from scheduler.commit_pace import (
+    COMMIT_EVERY_S,
+    GATHER_A_NODE_S,
+    GATHER_S,
+    MESSAGE_COST_S,
+    CommitPace,
+    Due,
+    is_commit_due,
+)
 
 CASES = [
     pytest.param(0.09, 0, True, 50, 1, False, id="not more often than ten times a second"),
@@ -57,3 +65,22 @@ def test_records_that_users_wait_for_leave_while_tasks_gather() -> None:
     assert after_turn(pace, 0.2, placed=5, has_changes=True) is Due.RECORDS
     assert after_turn(pace, 0.3, placed=5, has_changes=True, undelivered=1) is Due.NOTHING
     assert pace == CommitPace(Instant(0.0), gathered=10)
+
+
+@pytest.mark.parametrize("store_s", [0.001, 0.02, 0.3], ids="store answers in {}".format)
+@pytest.mark.parametrize("nodes", [30, 1000, 10_000])
+def test_users_who_call_without_end_hold_no_tasks_up(store_s: float, nodes: int) -> None:
+    pace, turn_s = CommitPace(Instant(0.0)), 0.008
+    at, answered_at, last_all, longest = 0.0, 0.0, 0.0, 0.0
+    while at < 60:
+        at += turn_s
+        undelivered = int(at < answered_at)
+        due = after_turn(
+            pace, at, placed=50, has_changes=True, nodes=nodes, undelivered=undelivered
+        )
+        if due is not Due.NOTHING:
+            answered_at = at + store_s
+        if due is Due.ALL:
+            longest, last_all = max(longest, at - last_all), at
+    promised_s = max(nodes * MESSAGE_COST_S, min(nodes * GATHER_A_NODE_S, GATHER_S), COMMIT_EVERY_S)
+    assert max(longest, at - last_all) <= promised_s + store_s + 2 * turn_s
