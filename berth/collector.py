@@ -8,7 +8,8 @@ microsecond for each, so that the 50,000 newest of a burst take 25 ms. Hardly an
 what the leader keeps has no cycles; what has (calls of gRPC, exceptions) mostly dies young. So the
 youngest generation is small, and looking at it takes 2 ms. What survives is looked at once more
 when little has, and after a burst never: it is frozen. Frozen objects are still freed by reference
-counting; cycles that were alive then and die later stay until the leadership ends.
+counting; cycles that were alive then and die later (calls under way) stay until all is looked at:
+between leaderships, and at a quiet moment after an hour of bursts.
 """
 
 import gc
@@ -32,6 +33,12 @@ _OLD_AFTER: Final = 1_000
 that is not frozen, if that has grown by a quarter."""
 
 
+FREEZES_MAX: Final = 3_600
+"""So often may be frozen, which is about an hour of bursts, before all is looked at again. A freeze
+catches a few thousand objects of calls that are under way; a look at all holds the event loop for
+half a second with 100,000 tasks."""
+
+
 class Collector(Protocol):
     """The part of the module `gc` that `Tending` uses."""
 
@@ -45,6 +52,10 @@ class Collector(Protocol):
 
     def freeze(self) -> None:
         """Take all that there is out of sight."""
+        ...
+
+    def unfreeze(self) -> None:
+        """Bring back what is out of sight."""
         ...
 
 
@@ -67,15 +78,15 @@ def growing_memory() -> Iterator[None]:
         gc.enable()
 
 
-def collect_all() -> None:
+def collect_all(collector: Collector = gc) -> None:
     """Collect all that is garbage, also of what was frozen, and freeze the rest.
 
     The event loop stands still meanwhile: a tenth of a second at the start, later as long as it
     takes to give back the memory of a leadership. So call it when nobody waits for this process.
     """
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
+    collector.unfreeze()
+    collector.collect(2)
+    collector.freeze()
 
 
 class Tending:
@@ -84,11 +95,12 @@ class Tending:
     def __init__(self, collector: Collector = gc) -> None:
         self._collector = collector
         self._looks = 0
+        self._freezes = 0
 
     def look(self) -> None:
         """Collect what is young, and every tenth time the few survivors of quiet times.
 
-        The many survivors of a burst are frozen.
+        The many survivors of a burst are frozen; after many bursts all is looked at once.
         """
         self._looks += 1
         self._collector.collect(0)
@@ -96,6 +108,10 @@ class Tending:
             return
         if self._collector.get_count()[1] > _LOOKS_PER_TENDING:
             self._collector.freeze()  # It also looked by itself: thousands of objects are new.
+            self._freezes += 1
+        elif self._freezes >= FREEZES_MAX:
+            self._freezes = 0
+            collect_all(self._collector)
         else:
             self._collector.collect(1)
 

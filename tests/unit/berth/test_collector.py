@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from berth.collector import LOOK_PERIOD_S, Tending, collect_all, growing_memory, tend
+from berth.collector import FREEZES_MAX, LOOK_PERIOD_S, Tending, collect_all, growing_memory, tend
 from tests.fakes.virtual_time import VirtualClock, run_virtually
 
 GROWN = (5_000, 1_000_000, 1_000)
@@ -31,6 +31,9 @@ class NotingCollector:
     def freeze(self) -> None:
         self.asked.append("freeze")
 
+    def unfreeze(self) -> None:
+        self.asked.append("unfreeze")
+
 
 @pytest.mark.parametrize(
     ("own_looks", "asked"),
@@ -45,6 +48,20 @@ def test_survivors(own_looks: int, asked: list[str]) -> None:
     for _ in range(10):
         tending.look()
     assert collector.asked == ["collect 0"] * 10 + asked
+
+
+def test_after_an_hour_of_bursts_all_is_looked_at_once_in_a_quiet_moment() -> None:
+    collector = NotingCollector(own_looks=1)
+    tending = Tending(collector)
+    for _ in range(10 * FREEZES_MAX):
+        tending.look()
+    assert "unfreeze" not in collector.asked, "not in the middle of a burst"
+    collector.own_looks = 0
+    for expected in (["unfreeze", "collect 2", "freeze"], ["collect 1"]):
+        collector.asked.clear()
+        for _ in range(10):
+            tending.look()
+        assert collector.asked == ["collect 0"] * 10 + expected
 
 
 @pytest.fixture
