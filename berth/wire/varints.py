@@ -32,9 +32,15 @@ _MORE = tuple(bytes((n & 0x7F | 0x80, n >> 7 | 0x80)) for n in range(_KNOWN_MAX 
 
 
 def varint(number: int) -> bytes:
-    """Return a number that is 0 or more as protobuf writes it."""
-    if number <= _KNOWN_MAX:
+    """Return a number that is 0 or more as protobuf writes it.
+
+    Raises:
+        OverflowError: it is negative: as an index it would name another number's bytes.
+    """
+    if 0 <= number <= _KNOWN_MAX:
         return _SHORT[number]
+    if number < 0:
+        raise OverflowError(f"varint({number}): negative numbers are the caller's to fold first")
     low = b""
     while number > _KNOWN_MAX:
         low += _MORE[number & _KNOWN_MAX]

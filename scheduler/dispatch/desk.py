@@ -250,7 +250,6 @@ class AgentDesk:
                     self._observer.task_running(max(task.observed_at - task.created_at, 0.0))
                 self._wake()
             case "description":
-                membership.hear(self._state, session.node, session.id, now.instant)
                 description = from_proto(NodeDescription, message.description)
                 membership.describe(self._state, session.node, description, now)
                 self._wake()

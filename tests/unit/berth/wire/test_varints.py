@@ -1,5 +1,6 @@
 """Fields joined by hand are read by protobuf as what they are."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,3 +22,9 @@ def test_a_text_is_written_as_protobuf_writes_it(text: str) -> None:
 def test_a_head_says_which_field_and_how_long() -> None:
     assert delimited_head(2, 300) == b"\x12" + varint(300)
     assert varint(300) == b"\xac\x02"
+
+
+@pytest.mark.parametrize("number", [-1, -(2**14), -(2**63)])
+def test_a_negative_number_is_refused(number: int) -> None:
+    with pytest.raises(OverflowError, match="negative"):
+        varint(number)

@@ -153,7 +153,7 @@ def test_a_message_that_waits_for_its_turn_is_a_sign_of_life_already() -> None:
             directory.set_local(led.leader)
             serving = asyncio.ensure_future(serve_agent(a_room(clock, directory), clock, stream))
             await clock.sleep(2)
-            await led.leader.desk.turnstile.enter(2000)  # A hundred rounds long.
+            await led.leader.desk.turnstile.enter(2000)  # Two hundred rounds long.
             stream.says.put_nowait(pb.AgentMessage(node_id="n1", heartbeat=pb.Heartbeat()))
             before = led.leader.state.liveness[NodeId("n1")].heard_at
             for _ in range(20):
