@@ -15,8 +15,9 @@ import pytest
 import requests
 
 from tests.hosts import Host, ImageFactory, Lab, LabError, Prometheus, lab
-from tests.hosts.ledger import Records, clean, read_records
-from tests.hosts.procfs import ProcessIdentity, find_processes, find_sessions, mounts_below
+from tests.hosts.ledger import clean, read_records
+from tests.hosts.leftovers import leftovers
+from tests.hosts.procfs import ProcessIdentity, find_processes, find_sessions
 
 pytestmark = pytest.mark.engine
 _TOP = Path(__file__).resolve().parents[2]
@@ -257,21 +258,6 @@ def test_prometheus_scrapes_its_targets_and_tells_the_dead(three: Lab) -> None:
             prometheus.query("up{")
     finally:
         prometheus.stop()
-
-
-def leftovers(folder: Path, records: Records) -> list[str]:
-    """Name everything in the machine that a lab's records speak of."""
-    left = [f"process {p.pid}" for p in find_sessions(records.processes)]
-    left += [f"process {p.pid}" for p in find_processes(frozenset(), frozenset(records.cgroups))]
-    left += [f"netns {n}" for n in records.namespaces if Path("/run/netns", n).exists()]
-    left += [f"link {n}" for n in records.links if Path("/sys/class/net", n).exists()]
-    rules = subprocess.run(["iptables", "-w", "-S"], capture_output=True, text=True).stdout
-    left += [f"rule {rule}" for rule in records.rules if f" {rule[2]} " in rules]
-    for name in records.cgroups:
-        left += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{name}")]
-    left += mounts_below(folder)
-    left += [str(folder)] if folder.exists() else []
-    return left
 
 
 def test_nothing_is_left_after_a_failure_in_the_block() -> None:
