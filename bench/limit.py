@@ -15,11 +15,12 @@ from multiprocessing.connection import Connection
 import grpc.aio
 
 from bench.figures import save
-from bench.rig import cpu_s, free_port
+from bench.rig import cpu_s
 from berth.model.task import TaskState
 from berth.v1 import dispatcher_pb2 as pb
 from berth.v1 import types_pb2
 from berth.wire.wakeups import WakefulLoop
+from tests.hosts.ports import free_port
 
 METHOD = "/berth.bench.Limit/Session"
 

@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import resource
-import socket
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,8 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.hosts.ports import free_port
 
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 UNIT = Path(__file__).parents[1] / "deploy" / "systemd" / "berth-scheduler.service"
@@ -25,12 +26,6 @@ def as_the_unit_says() -> list[str]:
     found = re.search(r"^Nice=(-?\d+)$", UNIT.read_text("utf-8"), re.MULTILINE)
     assert found is not None, f"{UNIT} says nothing of the scheduler's priority"
     return ["nice", "-n", found[1]] if os.geteuid() == 0 else []
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def cpu_s(pid: int) -> float:

@@ -28,7 +28,7 @@ from scheduler.store.etcd_settings import EtcdSettings
 from scheduler.store.etcd_store import EtcdStore
 from scheduler.store.etcdpb import etcd_pb2 as pb
 from scheduler.store.port import Put
-from tests.contract.etcd_process import free_ports
+from tests.hosts.ports import free_port
 
 PREFIX = "/berth-bench/"
 CLOCK = SystemClock()
@@ -37,9 +37,7 @@ CLOCK = SystemClock()
 @contextlib.contextmanager
 def own_etcd() -> Iterator[str]:
     """Run an etcd with fsync on a real disk for as long as the block."""
-    client_port, peer_port = free_ports(2)
-    url = f"http://127.0.0.1:{client_port}"
-    peer = f"http://127.0.0.1:{peer_port}"
+    url, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
     with tempfile.TemporaryDirectory(prefix="berth-bench-") as directory:
         command = [
             "etcd", f"--data-dir={directory}", f"--listen-client-urls={url}",

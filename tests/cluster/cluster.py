@@ -105,7 +105,7 @@ class TestCluster:
         members = []
         for number in range(1, count + 1):
             name = f"etcd-{number}"
-            urls = [f"http://127.0.0.1:{free_port('127.0.0.1')}" for _ in range(2)]
+            urls = [f"http://127.0.0.1:{free_port()}" for _ in range(2)]
             place = EtcdPlace(name, self.folder / name, urls[0], urls[1])
             places.append(place)
             log_path = self.folder / f"{name}.log"

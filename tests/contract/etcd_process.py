@@ -10,7 +10,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -20,17 +19,9 @@ from berth.clock import SystemClock
 from berth.errors import BerthError
 from scheduler.store.etcd_client import EtcdClient
 from scheduler.store.etcd_settings import EtcdSettings
+from tests.hosts.ports import free_port
 
 START_TIMEOUT_S = 20.0
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 class EtcdMember:
@@ -139,7 +130,7 @@ class EtcdCluster:
         base = shared_memory if os.access(shared_memory, os.W_OK) else None
         self.directory = Path(tempfile.mkdtemp(prefix="berth-etcd-", dir=base))
         self.tls = TlsFiles(self.directory) if uses_tls else None
-        ports = free_ports(2 * size)
+        ports = [free_port() for _ in range(2 * size)]
         self.members = [
             EtcdMember(f"m{i}", self.directory, ports[2 * i], ports[2 * i + 1], self.tls)
             for i in range(size)

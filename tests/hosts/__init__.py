@@ -6,9 +6,10 @@ from tests.hosts.host import Host
 from tests.hosts.images import ImageFactory, ImageReference
 from tests.hosts.lab import Lab, lab
 from tests.hosts.netns import HostNetwork
+from tests.hosts.ports import free_port
 from tests.hosts.processes import Processes, ProcessHandle
 from tests.hosts.prometheus import Prometheus
-from tests.hosts.registry import Registry, free_port
+from tests.hosts.registry import Registry
 
 __all__ = [
     "Engine",

@@ -13,8 +13,8 @@ from typing import Any
 import requests
 
 from tests.hosts.errors import LabError
+from tests.hosts.ports import free_port
 from tests.hosts.processes import Processes, ProcessHandle
-from tests.hosts.registry import free_port
 
 _START_TIMEOUT_S = 30.0
 

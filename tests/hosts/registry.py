@@ -6,7 +6,6 @@ Invariant: it keeps its port over stop and start, so that references to it stay 
 """
 
 import json
-import socket
 import time
 from pathlib import Path
 
@@ -14,17 +13,10 @@ import requests
 
 from tests.hosts.errors import LabError
 from tests.hosts.ledger import run_tool
+from tests.hosts.ports import free_port
 from tests.hosts.processes import Processes, ProcessHandle
 
 _START_TIMEOUT_S = 20.0
-
-
-def free_port(address: str) -> int:
-    """Return a port of `address` that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Registry:
