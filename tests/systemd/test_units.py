@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -69,6 +70,15 @@ def tasks(machine: Machine, service: str) -> str:
     return machine(f"berth service ps --no-trunc {service}")
 
 
+@pytest.fixture
+def patient_cluster(machine: Machine) -> Iterator[None]:
+    """A cluster in which no node is lost while its agent starts on a busy machine."""
+    machine("berth cluster update --lost-after 60s")
+    yield
+    machine("berth cluster update --lost-after 5s")
+
+
+@pytest.mark.usefixtures("patient_cluster")
 def test_a_killed_program_is_started_again(machine: Machine, one_host: Lab, service: str) -> None:
     before = started(one_host, service)
     for unit in (SCHEDULER, AGENT):
