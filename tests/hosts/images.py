@@ -37,8 +37,10 @@ _MS = 1_000_000  # Health checks count nanoseconds.
 _PASSWD = b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"
 _GROUP = b"root:x:0:\nnogroup:x:65534:\nstaff:x:50:nobody\n"
 
-# PID 1 has no default signal actions: a shell must trap TERM, or a stop takes the whole grace.
-_SLEEP = "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"
+# PID 1 has no default signal actions: a shell must trap TERM, or a stop takes the whole grace. What
+# a container writes tells that it may be stopped, so the trap comes before the first word.
+_TRAP = "trap 'exit 0' TERM INT"
+_SLEEP = "while :; do sleep 3600 & wait $!; done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +51,31 @@ class Kind:
     healthcheck: Mapping[str, Any] | None = None
 
 
-def _health(test: str) -> dict[str, Any]:
+def _health(test: str, retries: int) -> dict[str, Any]:
     return {
         "Test": ["CMD-SHELL", test],
         "Interval": 500 * _MS,
-        "Timeout": 2000 * _MS,
-        "Retries": 2,
+        "Timeout": 20_000 * _MS,
+        "Retries": retries,
     }
 
 
 KINDS: Mapping[str, Kind] = {
-    "sleeper": Kind(f"echo sleeper $VERSION; {_SLEEP}"),
+    "sleeper": Kind(f"{_TRAP}; echo sleeper $VERSION; {_SLEEP}"),
     "crasher": Kind("echo crasher $VERSION; sleep 0.2; exit 1"),
     "finisher": Kind("echo finisher $VERSION; sleep 0.2; exit 0"),
     "stubborn": Kind("trap '' TERM INT; echo stubborn $VERSION; while :; do sleep 1; done"),
     "talker": Kind(
-        "trap 'exit 0' TERM INT; n=0; while :; do n=$((n+1)); echo line $n; "
+        f"{_TRAP}; n=0; while :; do n=$((n+1)); echo line $n; "
         "echo error $n >&2; sleep 0.1 & wait $!; done"
     ),
-    "healthy": Kind(f"echo healthy $VERSION; {_SLEEP}", _health("true")),
-    "sick": Kind(f"echo sick $VERSION; {_SLEEP}", _health("false")),
+    "healthy": Kind(f"{_TRAP}; echo healthy $VERSION; {_SLEEP}", _health("true", 2)),
+    "sick": Kind(f"{_TRAP}; echo sick $VERSION; {_SLEEP}", _health("false", 2)),
     "web": Kind(
         "httpd -f -p 80 -h /www & server=$!; trap 'kill $server; exit 0' TERM INT; "
         "echo web $VERSION; wait $server",
-        _health("wget -q -O /dev/null http://127.0.0.1/"),
+        # A busy machine's first checks come before the server listens.
+        _health("wget -q -O /dev/null http://127.0.0.1/", 60),
     ),
 }
 
