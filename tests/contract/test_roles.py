@@ -82,11 +82,11 @@ async def control_status(channel, method):
             call = channel.unary_stream(
                 f"/{CONTROL.full_name}/{method.name}",
                 request_serializer=lambda message: message.SerializeToString(),
-            )(request, timeout=5)
+            )(request, timeout=30)
             async for _ in call:
                 pass
         else:
-            await unary_control(channel, method)(request, timeout=5)
+            await unary_control(channel, method)(request, timeout=30)
     except grpc.aio.AioRpcError as error:
         return error.code(), error.details()
     return grpc.StatusCode.OK, ""
@@ -180,7 +180,7 @@ def test_a_standby_judges_a_user_as_the_leader_would(certificates, role, code):
             standby.knows(leader)
             method = CONTROL.methods_by_name["CreateService"]
             try:
-                await unary_control(channel, method)(request, timeout=10)
+                await unary_control(channel, method)(request, timeout=30)
             except grpc.aio.AioRpcError as error:
                 return error.code(), len(led.leader.state.services)
             return grpc.StatusCode.OK, len(led.leader.state.services)
@@ -212,7 +212,7 @@ def test_who_has_no_certificate_of_this_cluster_gets_no_connection(certificates,
             async with channel:
                 method = CONTROL.methods_by_name["ListServices"]
                 code, _ = await control_status(channel, method)
-                session = dispatcher_pb2_grpc.DispatcherStub(channel).Session(timeout=5)
+                session = dispatcher_pb2_grpc.DispatcherStub(channel).Session(timeout=30)
                 with pytest.raises(grpc.aio.AioRpcError):
                     await session.wait_for_connection()
                 return code, dict(led.leader.state.nodes)
@@ -235,7 +235,7 @@ def test_only_an_agent_becomes_a_node(certificates, role, answer, nodes):
             cluster(certificates) as (scheduler, led),
             open_channel(scheduler.address, certificates[role]) as channel,
         ):
-            session = dispatcher_pb2_grpc.DispatcherStub(channel).Session(timeout=5)
+            session = dispatcher_pb2_grpc.DispatcherStub(channel).Session(timeout=30)
             await session.write(a_hello())
             first = await session.read()
             known = list(led.leader.state.nodes)
@@ -258,7 +258,7 @@ def test_only_an_agent_may_publish_logs(certificates, role, code):
             cluster(certificates) as (scheduler, _),
             open_channel(scheduler.address, certificates[role]) as channel,
         ):
-            publish = streams_pb2_grpc.StreamsStub(channel).PublishLogs(timeout=5)
+            publish = streams_pb2_grpc.StreamsStub(channel).PublishLogs(timeout=30)
             if code is grpc.StatusCode.OK:
                 await publish.write(streams_pb2.LogChunk(request_id="asked by nobody"))
                 await publish.done_writing()

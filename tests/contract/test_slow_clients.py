@@ -25,7 +25,7 @@ from gateway.requests import BODY_BYTES_MAX
 from tests.fakes.control import FakeControl, serving
 from tests.unit.gateway.asking import SETTINGS, SPEC
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 CROWD = 50
 LINE = b"x" * 8192 + b"\n"
 
@@ -187,7 +187,7 @@ def test_who_stops_reading_logs_holds_nobody_up_and_takes_no_memory() -> None:
             reader, _ = await it.connect(LOGS)
             await reader.readexactly(100)  # It flows; from here on nobody reads.
         stalled, looks = [0], 0
-        while looks < 5:  # Until what lies between is full.
+        while looks < 20:  # Until what lies between is full.
             looks = looks + 1 if stalled == it.control.taken else 0
             stalled = list(it.control.taken)
             await asyncio.sleep(0.1)
