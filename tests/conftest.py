@@ -14,16 +14,13 @@ from hypothesis import HealthCheck, settings
 
 from tests.hosts import Engine, Lab, lab
 
-# A deadline per example measures the load of the machine, not the code. In CI the examples are
-# always the same, so that a red run is a change's fault; elsewhere new ones are tried every time.
-settings.register_profile("local", deadline=None, print_blob=True)
+# A deadline per example measures the load of the machine, not the code, and so does the check of how
+# long examples take to make. In CI the examples are always the same, so that a red run is a change's
+# fault; elsewhere new ones are tried every time.
 settings.register_profile(
-    "ci",
-    deadline=None,
-    derandomize=True,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow],
+    "local", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
+settings.register_profile("ci", settings.get_profile("local"), derandomize=True)
 
 # Whoever runs us in the background has SIGINT ignored, and so would every program that we start:
 # those that are to be ended by Ctrl-C would never end.
