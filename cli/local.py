@@ -6,6 +6,7 @@ Not here: bringing the cluster up and down (cli.local_cluster).
 
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -177,10 +178,12 @@ def up(
 
 def _stay(console: Console, folders: Folders, env: Mapping[str, str]) -> None:
     """Wait for Ctrl-C or SIGTERM, then end the cluster."""
-    console.print("[dim]Ctrl-C ends the cluster[/]")
     try:
+        console.print("[dim]Ctrl-C ends the cluster[/]")
         while True:
-            signal.pause()
+            time.sleep(
+                1.0
+            )  # Not signal.pause(): one that comes just before it would be slept over.
     except KeyboardInterrupt:
         with TerminalNarrator(console) as narrator:
             LocalRunner(folders, narrator).down(purge=False)

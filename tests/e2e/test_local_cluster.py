@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -100,7 +99,7 @@ def user(tmp_path: Path, one_host: Lab) -> Iterator[LocalUser]:
     assert it.containers() == []
 
 
-def eventually(what: str, claim: Callable[[], object], timeout_s: float = 30.0) -> None:
+def eventually(what: str, claim: Callable[[], object], timeout_s: float = 60.0) -> None:
     wait_until(what, claim, timeout_s)
 
 
@@ -205,7 +204,6 @@ def test_in_the_foreground_ctrl_c_ends_the_cluster(user: LocalUser) -> None:
         for line in running.stdout:
             if "Ctrl-C ends the cluster" in line:
                 break
-        time.sleep(0.2)
         running.send_signal(signal.SIGINT)
         running.communicate(timeout=60)
     assert running.returncode == 0
