@@ -12,11 +12,18 @@ from tests.cluster.berth_cli import BerthCli, CliError, CliResult
 from tests.cluster.cluster import TestCluster, running_cluster
 from tests.cluster.control import ControlClient
 from tests.cluster.docker_cli import DOCKER_CLIS, DockerCli
-from tests.cluster.programs import AgentProgram, EtcdMember, Program, SchedulerProgram
+from tests.cluster.programs import (
+    ETCDCTL_ENV,
+    AgentProgram,
+    EtcdMember,
+    Program,
+    SchedulerProgram,
+)
 from tests.cluster.waiting import NotYetError, WaitTimeoutError, wait_until
 
 __all__ = [
     "DOCKER_CLIS",
+    "ETCDCTL_ENV",
     "AgentProgram",
     "BerthCli",
     "CliError",

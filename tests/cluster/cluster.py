@@ -12,6 +12,8 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+import docker
+
 from berth.access import UserRole
 from berth.certificates import Authority, create_authority, issue
 from berth.clock import SystemClock
@@ -208,8 +210,16 @@ class TestCluster:
         self.wait_nodes(len(self.agents))
         for scheduler in self.schedulers:
             self.wait_until(f"{scheduler.name} takes docker's commands", scheduler.takes_docker)
-        self.control.remove_all_services()
-        self.wait_until("no task is left", lambda: not self.control.tasks(only_wanted=False))
+        self.remove_services()
+
+    def remove_services(self) -> None:
+        """Remove every service, and wait until none and no task is left."""
+
+        def claim() -> bool:
+            self.control.remove_all_services()
+            return not self.control.services() and not self.control.tasks(only_wanted=False)
+
+        self.wait_until("no service and no task is left", claim, 120.0)
 
     # --- Who is who
 
@@ -256,13 +266,13 @@ class TestCluster:
         return describe_cluster(self.programs, self.control)
 
     def wait_until(
-        self, what: str, claim: Callable[[], T], timeout_s: float = 30.0, every_s: float = 0.1
+        self, what: str, claim: Callable[[], T], timeout_s: float = 60.0, every_s: float = 0.1
     ) -> T:
         """Wait until `claim` returns something true; a failure shows the whole cluster."""
         return wait_until(what, claim, timeout_s, every_s=every_s, describe=self.describe)
 
     def wait_leader(
-        self, timeout_s: float = 30.0, *, other_than: SchedulerProgram | None = None
+        self, timeout_s: float = 60.0, *, other_than: SchedulerProgram | None = None
     ) -> SchedulerProgram:
         """Wait until a scheduler that can answer leads; return it.
 
@@ -279,7 +289,7 @@ class TestCluster:
 
         return self.wait_until("a scheduler leads", claim, timeout_s)
 
-    def wait_nodes(self, ready: int, timeout_s: float = 30.0) -> list[pb.NodeView]:
+    def wait_nodes(self, ready: int, timeout_s: float = 60.0) -> list[pb.NodeView]:
         """Wait until exactly `ready` nodes are ready; return all nodes."""
 
         def claim() -> list[pb.NodeView]:
@@ -291,7 +301,7 @@ class TestCluster:
 
         return self.wait_until(f"{ready} nodes are ready", claim, timeout_s)
 
-    def wait_node(self, name: str, state: str, timeout_s: float = 30.0) -> pb.NodeView:
+    def wait_node(self, name: str, state: str, timeout_s: float = 60.0) -> pb.NodeView:
         """Wait until node `name` is in `state` ("ready", "down" ...)."""
 
         def claim() -> pb.NodeView:
@@ -352,7 +362,10 @@ class TestCluster:
     def containers(
         self, service: str = "", *, running_only: bool = True
     ) -> list[tuple[Host, dict[str, Any]]]:
-        """List the containers of Berth on all hosts that are on: (host, what inspect says)."""
+        """List the containers of Berth on all hosts that are on: (host, what inspect says).
+
+        One that is removed while this looks is left out.
+        """
         found = []
         for host in self.lab.hosts:
             if not host.is_on or not host.engine.is_running:
@@ -363,7 +376,8 @@ class TestCluster:
                 for each in client.api.containers(
                     all=not running_only, quiet=True, filters={"label": wanted}
                 ):
-                    found.append((host, client.api.inspect_container(each["Id"])))
+                    with contextlib.suppress(docker.errors.NotFound):
+                        found.append((host, client.api.inspect_container(each["Id"])))
         return found
 
     def container_starts(self, service: str) -> dict[str, str]:

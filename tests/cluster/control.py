@@ -5,7 +5,6 @@ Not here: what users type (berth_cli), waiting (cluster).
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -117,5 +116,8 @@ class ControlClient:
     def remove_all_services(self) -> None:
         """Remove every service."""
         for service in self.services():
-            with suppress(grpc.RpcError):  # Gone already.
+            try:
                 self.call("RemoveService", pb.RemoveServiceRequest(name=service.id))
+            except grpc.RpcError as refusal:
+                if status_code(refusal) is not grpc.StatusCode.NOT_FOUND:  # Gone already.
+                    raise

@@ -19,7 +19,15 @@ from cli.local_etcd import EtcdPlace, EtcdProgram, etcd_command
 from tests.hosts import Host, Processes, ProcessHandle
 
 _BIN = Path(sys.executable).parent
-_HTTP_TIMEOUT_S = 3.0
+_HTTP_TIMEOUT_S = 10.0
+
+ETCDCTL_ENV = {
+    "ETCDCTL_API": "3",
+    "ETCDCTL_DIAL_TIMEOUT": "30s",  # Two seconds unless told; a busy machine needs more.
+    "ETCDCTL_COMMAND_TIMEOUT": "60s",
+    "PATH": "/usr/bin:/bin",
+}
+"""The environment of etcdctl."""
 
 
 class Program:

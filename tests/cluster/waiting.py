@@ -30,7 +30,7 @@ _PASSING = (NotYetError, AssertionError, grpc.RpcError, requests.RequestExceptio
 def wait_until(
     what: str,
     claim: Callable[[], T],
-    timeout_s: float = 30.0,
+    timeout_s: float = 60.0,
     *,
     every_s: float = 0.1,
     describe: Callable[[], str] | None = None,

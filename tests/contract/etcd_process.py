@@ -19,6 +19,7 @@ from berth.clock import SystemClock
 from berth.errors import BerthError
 from scheduler.store.etcd_client import EtcdClient
 from scheduler.store.etcd_settings import EtcdSettings
+from tests.cluster import ETCDCTL_ENV
 from tests.hosts.ports import free_port
 
 START_TIMEOUT_S = 60.0
@@ -198,12 +199,7 @@ class EtcdCluster:
                 f"--cert={self.tls.client_cert}",
                 f"--key={self.tls.client_key}",
             ]
-        environment = {
-            **os.environ,
-            "ETCDCTL_API": "3",
-            "ETCDCTL_DIAL_TIMEOUT": "30s",  # Two seconds unless told; a busy machine needs more.
-            "ETCDCTL_COMMAND_TIMEOUT": "60s",
-        }
+        environment = {**ETCDCTL_ENV, **os.environ}
         done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
         return done.stdout
 

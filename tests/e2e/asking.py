@@ -38,7 +38,7 @@ def task_rows(cluster: TestCluster, service: str, *flags: str) -> list[dict[str,
 
 
 def wait_ends(
-    cluster: TestCluster, service: str, count: int, *states: TaskState, timeout_s: float = 60.0
+    cluster: TestCluster, service: str, count: int, *states: TaskState, timeout_s: float = 120.0
 ) -> list[dict[str, str]]:
     """Wait until `count` tasks of `service` have ended in one of `states`; return all its rows."""
 

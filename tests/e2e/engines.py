@@ -8,6 +8,7 @@ Invariant: all hosts of a lab share one kernel and so one clock: times of two En
 
 import contextlib
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -53,17 +54,41 @@ class ContainerEvent:
 class ContainerStory:
     """All starts and ends of a service's containers since `watch_containers` was called."""
 
-    def __init__(self, sources: dict[str, ProcessHandle]) -> None:
+    def __init__(
+        self,
+        sources: dict[str, tuple[Host, ProcessHandle]],
+        since_s: float,
+        filters: dict[str, object],
+    ) -> None:
         self._sources = sources
+        self._since_s = since_s
+        self._filters = filters
 
     def events(self) -> list[ContainerEvent]:
         """Return what happened so far, in the order in which it did."""
         found = set()
-        for host, source in self._sources.items():
+        for name, (host, source) in self._sources.items():
             for line in source.log().splitlines():
                 if line.startswith("{") and line.endswith("}"):
-                    found.add(_event(host, json.loads(line)))
+                    found.add(_event(name, json.loads(line)))
+            found |= self._remembered(host)
         return sorted(found)
+
+    def _remembered(self, host: Host) -> set[ContainerEvent]:
+        """Return the last events that an Engine remembers.
+
+        Who listens has not printed yet what happened a moment ago; who asks up to now is told it.
+        """
+        if not host.is_on or not host.engine.is_running:
+            return set()
+        with contextlib.closing(host.engine.client()) as client:
+            told = client.api.events(
+                since=f"{self._since_s:.6f}",
+                until=f"{time.time():.6f}",
+                filters=self._filters,
+                decode=True,
+            )
+            return {_event(host.name, each) for each in told}
 
     def running_counts(self, slot: str = "") -> list[tuple[float, int]]:
         """Return how many containers ran from when on.
@@ -112,17 +137,18 @@ class ContainerStory:
 def watch_containers(cluster: TestCluster, service: str) -> Iterator[ContainerStory]:
     """Listen to all Engines of the cluster while the `with` block runs."""
     since_s = time.time() - _BEFORE_S
+    label = f"{_SERVICE_LABEL}={service}"
     sources = {}
     for agent in cluster.agents:
         argv = ["docker", "--host", agent.host.engine.url, "events", f"--since={since_s:.3f}"]
         argv += ["--filter=event=start", "--filter=event=die", "--format={{json .}}"]
-        argv.append(f"--filter=label={_SERVICE_LABEL}={service}")
+        argv.append(f"--filter=label={label}")
         # `docker events` holds on to an Engine, so it must not count as one of the host's programs.
-        sources[agent.host.name] = cluster.lab.processes.start(argv)
+        sources[agent.host.name] = (agent.host, cluster.lab.processes.start(argv))
     try:
-        yield ContainerStory(sources)
+        yield ContainerStory(sources, since_s, {"event": ["start", "die"], "label": label})
     finally:
-        for source in sources.values():
+        for _, source in sources.values():
             source.kill9()
 
 
@@ -132,6 +158,20 @@ def _event(host: str, told: dict[str, object]) -> ContainerEvent:
     slot = actor["Attributes"].get("berth.slot", "")
     at_s = int(str(told["timeNano"])) / 1e9
     return ContainerEvent(at_s, str(told["Action"]), host, actor["ID"], slot)
+
+
+def files_below(*folders: Path) -> Iterator[tuple[Path, bytes]]:
+    """Yield each file below the folders with what is in it.
+
+    Programs and Engines are at work there: what vanishes while this looks is passed over, which
+    `Path.rglob` raises.
+    """
+    for top in folders:
+        for folder, _, names in os.walk(top):
+            for path in (Path(folder, name) for name in names):
+                with contextlib.suppress(OSError):
+                    if path.is_file() and not path.is_symlink():
+                        yield path, path.read_bytes()
 
 
 def run_inside(host: Host, container_id: str, *argv: str) -> str:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.e2e
 
 QUICK = ("--update-monitor=1s",)
 WAIT_S = 10.0  # As promised: so long a request waits for a leader.
-MARGIN_S = 15.0  # For a machine that is busy with other things.
+MARGIN_S = 40.0  # For a machine that is busy with other things.
 
 
 def test_where_nobody_can_lead_a_command_ends_and_names_cause_and_fix(

