@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, settings
 
 from tests.hosts import Engine, Lab, lab
 
-# A deadline per example measures the load of the machine, not the code, and so does the check of how
-# long examples take to make. In CI the examples are always the same, so that a red run is a change's
-# fault; elsewhere new ones are tried every time.
+# A deadline per example measures the load of the machine, not the code, and so does the check of
+# how long examples take to make. In CI the examples are always the same, so that a red run is a
+# change's fault; elsewhere new ones are tried every time.
 settings.register_profile(
     "local", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
