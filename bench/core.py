@@ -133,7 +133,9 @@ def fill(state: LeaderState, services: int, replicas: int, rng: random.Random) -
     while is_unfinished:
         turn_began = time.process_time()
         now = now_at(turn_began - begun + TURN_PAUSE_S * len(turns))
+        tending.begin_turn(is_burst=bool(turns))
         report = take_turn(state, timers, now)
+        tending.end_turn(report.placed)
         turns.append(time.process_time() - turn_began)
         placed, is_unfinished = placed + report.placed, report.is_unfinished
         due = pace.due(

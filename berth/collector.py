@@ -7,9 +7,10 @@ A collection walks all objects of its generation, with the event loop at a stand
 microsecond for each, so that the 50,000 newest of a burst take 25 ms. Hardly any is garbage, since
 what the leader keeps has no cycles; what has (calls of gRPC, exceptions) mostly dies young. So the
 youngest generation is small, and looking at it takes 2 ms. What survives is looked at once more
-when little has, and after a burst never: it is frozen. Frozen objects are still freed by reference
-counting; cycles that were alive then and die later (calls under way) stay until all is looked at:
-between leaderships, and at a quiet moment after an hour of bursts.
+when little has, and after a burst never: it is frozen. What a turn makes by the thousand is not
+looked at even once: it stays, and so does all that it refers to. Frozen objects are still freed by
+reference counting; cycles that were alive then and die later (calls under way) stay until all is
+looked at: between leaderships, and at a quiet moment after an hour of bursts.
 """
 
 import gc
@@ -34,9 +35,13 @@ that is not frozen, if that has grown by a quarter."""
 
 
 FREEZES_MAX: Final = 3_600
-"""So often may be frozen, which is about an hour of bursts, before all is looked at again. A freeze
-catches a few thousand objects of calls that are under way; a look at all holds the event loop for
-half a second with 100,000 tasks."""
+"""So often may be frozen, which is about an hour of bursts, or millions of tasks made in groups,
+before all is looked at again. A freeze catches what is in use of calls that are under way, a few
+thousand objects at most; a look at all holds the event loop for half a second with 100,000
+tasks."""
+
+GROWTH_MIN: Final = 500
+"""From so many tasks placed by one turn on, freezing what it made is worth a look beforehand."""
 
 
 class Collector(Protocol):
@@ -90,12 +95,16 @@ def collect_all(collector: Collector = gc) -> None:
 
 
 class Tending:
-    """Looks after what is young, and now and then after what survived that."""
+    """Looks after what is young, and now and then after what survived that.
+
+    Where no memory has grown yet (`growing_memory`), and while one does, it leaves all alone.
+    """
 
     def __init__(self, collector: Collector = gc) -> None:
         self._collector = collector
         self._looks = 0
         self._freezes = 0
+        self._may_freeze = False
 
     def look(self) -> None:
         """Collect what is young, and every tenth time the few survivors of quiet times.
@@ -115,12 +124,33 @@ class Tending:
         else:
             self._collector.collect(1)
 
+    def begin_turn(self, *, is_burst: bool) -> None:
+        """Look at what is young before a turn that may make thousands of objects.
 
-async def tend(clock: Clock, collector: Collector = gc) -> None:
+        So no garbage is frozen with them, and nothing is looked at that would not be anyway.
+        """
+        self._may_freeze = is_burst and _has_grown()
+        if self._may_freeze:
+            self._collector.collect(0)
+
+    def end_turn(self, placed: int) -> None:
+        """Freeze what a turn of a burst has made, if it placed many tasks."""
+        if self._may_freeze and placed >= GROWTH_MIN:
+            self._collector.freeze()
+            self._freezes += 1
+
+
+def _has_grown() -> bool:
+    """Return whether there is a grown memory to tend.
+
+    Else the collector is as Python sets it, or off while a new leadership's memory is built.
+    """
+    return gc.isenabled() and gc.get_threshold()[1] >= _NEVER
+
+
+async def tend(tending: Tending, clock: Clock) -> None:
     """Look for ever, once a memory has grown."""
-    tending = Tending(collector)
     while True:
         await clock.sleep(LOOK_PERIOD_S)
-        # Else the collector is as Python sets it, or off while a new leadership's memory is built.
-        if gc.isenabled() and gc.get_threshold()[1] >= _NEVER:
+        if _has_grown():
             tending.look()

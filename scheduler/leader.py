@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from berth.clock import Clock
+from berth.collector import Tending
 from berth.entropy import Entropy
 from berth.errors import NotLeaderError, StaleEpochError
 from berth.model.ids import Epoch, NodeId, Revision, ServiceId, TaskId
@@ -94,6 +95,7 @@ class Leader:
         unseal: Unsealer,
         schedulers: Callable[[], list[str]],
         open_file: FileOpener = cannot_open,
+        tending: Tending | None = None,
     ) -> None:
         self.state = state
         self.epoch = epoch
@@ -102,6 +104,7 @@ class Leader:
         self._clock = clock
         self._entropy = entropy
         self._observer = observer
+        self._tending = Tending() if tending is None else tending
         self._timers = Timers()
         self._due = asyncio.Event()
         self._parcels: asyncio.Queue[_Parcel] = asyncio.Queue()
@@ -162,14 +165,17 @@ class Leader:
 
     async def _take_turns(self) -> None:
         expected = self._clock.instant()
-        pace = CommitPace(expected)
+        pace, is_burst = CommitPace(expected), False
         while True:
             now = self.now()
             late_s = now.instant - expected
             if late_s > PAUSE_NOTICED_S:
                 log.warning("leader_was_paused", paused_s=round(late_s, 3))
                 membership.postpone(self.state, late_s)
+            self._tending.begin_turn(is_burst=is_burst)
             report = take_turn(self.state, self._timers, now)
+            self._tending.end_turn(report.placed)
+            is_burst = report.is_unfinished
             self._observer.turn(report, self._clock.instant() - now.instant)
             for node in report.lost:
                 self._on_lost(node)

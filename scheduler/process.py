@@ -148,7 +148,7 @@ class SchedulerProcess:
         supervisor.reload_with(reloader.reload)
         supervisor.start("loop-lag", watch_loop_lag(self._clock, metrics.loop_lag.observe))
         supervisor.start("census", metrics.keep_counting())
-        supervisor.start("collector", tend(self._clock))
+        supervisor.start("collector", tend(replica.tending, self._clock))
         supervisor.start("watchdog", notifier.feed_watchdog(self._clock, lambda: True))
         leading = supervisor.start("replica", replica.run())
         status = notifier.keep_status(self._clock, lambda: directory.is_known, readiness.words)

@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 
 from berth.clock import Clock
-from berth.collector import collect_all, growing_memory
+from berth.collector import Tending, collect_all, growing_memory
 from berth.entropy import Entropy
 from berth.errors import BerthError, StaleEpochError
 from berth.model.ids import ClusterId
@@ -73,6 +73,7 @@ class Replica:
         self._observer = observer
         self._unseal = unseal
         self._open_file = open_file
+        self.tending = Tending()
         self.store: ClusterStore | None = None
         """The open store while we lead, for its health."""
 
@@ -148,6 +149,7 @@ class Replica:
             unseal=self._unseal,
             schedulers=self._directory.addresses,
             open_file=self._open_file,
+            tending=self.tending,
         )
 
     async def _build(self, building: Generator[None, None, LeaderState]) -> LeaderState:

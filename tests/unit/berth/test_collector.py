@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from berth.collector import FREEZES_MAX, LOOK_PERIOD_S, Tending, collect_all, growing_memory, tend
+from berth.collector import (
+    FREEZES_MAX,
+    GROWTH_MIN,
+    LOOK_PERIOD_S,
+    Tending,
+    collect_all,
+    growing_memory,
+    tend,
+)
 from tests.fakes.virtual_time import VirtualClock, run_virtually
 
 GROWN = (5_000, 1_000_000, 1_000)
@@ -113,7 +121,7 @@ def test_frozen_garbage_is_collected_between_leaderships() -> None:
 def test_a_memory_that_grows_again_is_not_looked_at_meanwhile() -> None:
     async def main() -> tuple[list[str], list[str]]:
         clock, collector = VirtualClock(), NotingCollector(0)
-        tending = asyncio.ensure_future(tend(clock, collector))
+        tending = asyncio.ensure_future(tend(Tending(collector), clock))
         with growing_memory():
             await clock.sleep(3 * LOOK_PERIOD_S)
             meanwhile = list(collector.asked)
@@ -126,3 +134,46 @@ def test_a_memory_that_grows_again_is_not_looked_at_meanwhile() -> None:
     meanwhile, later = run_virtually(main())
     assert meanwhile == []
     assert later
+
+
+@pytest.mark.parametrize(
+    ("is_burst", "placed", "asked"),
+    [
+        pytest.param(True, GROWTH_MIN, ["collect 0", "freeze"], id="of a burst, many tasks"),
+        pytest.param(True, GROWTH_MIN - 1, ["collect 0"], id="of a burst, few tasks"),
+        pytest.param(False, GROWTH_MIN, [], id="alone, before which nobody looked for garbage"),
+    ],
+)
+@pytest.mark.usefixtures("own_collector")
+def test_what_a_turn_makes_is_frozen_unseen(is_burst: bool, placed: int, asked: list[str]) -> None:
+    with growing_memory():
+        pass
+    collector = NotingCollector(0)
+    tending = Tending(collector)
+    tending.begin_turn(is_burst=is_burst)
+    tending.end_turn(placed)
+    assert collector.asked == asked
+
+
+@pytest.mark.usefixtures("own_collector")
+def test_turns_freeze_nothing_where_no_memory_has_grown() -> None:
+    collector = NotingCollector(0)
+    tending = Tending(collector)
+    tending.begin_turn(is_burst=True)
+    tending.end_turn(GROWTH_MIN)
+    assert collector.asked == []
+
+
+@pytest.mark.usefixtures("own_collector")
+def test_what_turns_freeze_is_looked_at_in_the_end() -> None:
+    with growing_memory():
+        pass
+    collector = NotingCollector(0)
+    tending = Tending(collector)
+    for _ in range(FREEZES_MAX):
+        tending.begin_turn(is_burst=True)
+        tending.end_turn(GROWTH_MIN)
+    collector.asked.clear()
+    for _ in range(10):
+        tending.look()
+    assert collector.asked[-3:] == ["unfreeze", "collect 2", "freeze"]
