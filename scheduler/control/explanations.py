@@ -35,9 +35,16 @@ TASKS_SHOWN_MAX: Final = 50
 
 
 def explain_subject(
-    state: LeaderState, subject: ServiceState | TaskRef, now: Now
+    state: LeaderState, subject: ServiceState | TaskRef, now: Now, *, unstored: str = ""
 ) -> pb.ExplainResponse:
-    """Explain a service or a task."""
+    """Explain a service or a task.
+
+    Args:
+        state: the leader's memory.
+        subject: what to explain.
+        now: when.
+        unstored: why the store does not take what is new of it; "" when it does, or has it.
+    """
     service = subject.service if isinstance(subject, TaskRef) else subject
     record = service.record
     version = record.live_version
@@ -54,12 +61,12 @@ def explain_subject(
     _add_filters(answer, found)
     viewer = TaskViewer(state, now)
     if isinstance(subject, TaskRef):
-        _add_task(answer, state, subject, viewer, now)
+        _add_task(answer, state, subject, viewer, now, unstored)
         answer.summary = answer.tasks[0].summary
         return answer
     troubled = list(_troubled(service))
     for ref in troubled[:TASKS_SHOWN_MAX]:
-        _add_task(answer, state, ref, viewer, now)
+        _add_task(answer, state, ref, viewer, now, unstored)
     running = service.running - running_on_lost_nodes(state)[record.id]
     answer.summary = _service_summary(service, running, found, len(troubled))
     return answer
@@ -87,13 +94,18 @@ _NAMED_BY_KIND: Final = frozenset(
 
 
 def _add_task(
-    answer: pb.ExplainResponse, state: LeaderState, ref: TaskRef, viewer: TaskViewer, now: Now
+    answer: pb.ExplainResponse,
+    state: LeaderState,
+    ref: TaskRef,
+    viewer: TaskViewer,
+    now: Now,
+    unstored: str,
 ) -> None:
     task = ref.task
     entry = answer.tasks.add()
     if isinstance(task, Task):
         entry.task.CopyFrom(viewer.live(ref.service, task))
-        entry.summary = live_summary(state, ref.service, task, viewer, now)
+        entry.summary = live_summary(state, ref.service, task, viewer, now, unstored)
     else:
         entry.task.CopyFrom(viewer.finished(ref.service, task))
         entry.summary = finished_summary(state, ref.service, task, now)
@@ -165,7 +177,12 @@ def _service_summary(service: ServiceState, running: int, found: Explanation, tr
 
 
 def live_summary(
-    state: LeaderState, service: ServiceState, task: Task, viewer: TaskViewer, now: Now
+    state: LeaderState,
+    service: ServiceState,
+    task: Task,
+    viewer: TaskViewer,
+    now: Now,
+    unstored: str = "",
 ) -> str:
     """Say in one or two sentences how a live task stands and what it waits for."""
     name = task_name(service, task)
@@ -187,6 +204,9 @@ def live_summary(
         return f"{words}; it was told to stop ({reason}) and is waited for another {stop_s:.0f} s"
     if task.status is not None and task.status.error:
         words += f": {task.status.error}"
+    if unstored and task.observed is TaskState.ASSIGNED:
+        words += f"; it waits for the store, which takes no writes ({unstored}): a node is told"
+        words += " only of what is stored"
     if node.must_be_left:
         why = "its machine is going down" if node.is_departing else "its node is draining"
         words += f"; {why}, so it will be replaced"

@@ -39,11 +39,10 @@ from scheduler.control.editions import (
 )
 from scheduler.control.endpoints import published_at
 from scheduler.control.event_reading import watch_events
-from scheduler.control.explanations import explain_subject
+from scheduler.control.explain_flow import explain_name
 from scheduler.control.files import FileAnswers
 from scheduler.control.flows import ControlFlows
 from scheduler.control.leader_directory import LeaderDirectory
-from scheduler.control.lookup import find_subject
 from scheduler.control.network_flows import create_network, list_networks, remove_network
 from scheduler.control.pieces import durable_pieces
 from scheduler.control.pinning import Resolver
@@ -188,9 +187,7 @@ class ControlService(FileAnswers):
         self, leader: Leader, request: pb.ExplainRequest
     ) -> pb.ExplainResponse:
         """Say why a service's tasks, or one task, are as they are."""
-        subject = find_subject(leader.state, request.name)
-        answer = explain_subject(leader.state, subject, leader.now())
-        return await self._readable(leader, answer)
+        return await explain_name(leader, self._store_health, request.name)
 
     def ServiceLogs(  # noqa: N802
         self, leader: Leader, request: pb.ServiceLogsRequest
