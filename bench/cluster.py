@@ -46,9 +46,10 @@ async def measure(args: argparse.Namespace, made: Rig, found: Measured) -> None:
             print(f"... {step}", file=sys.stderr, flush=True)
             match step:
                 case "idle":
-                    # Connecting costs more than idling: let the last of it pass.
-                    await asyncio.sleep(args.idle_s / 3)
-                    part = await measure_idle(made, args.idle_s)
+                    with made.leader.unwatched():
+                        # Connecting costs more than idling: let the last of it pass.
+                        await asyncio.sleep(args.idle_s / 3)
+                        part = await measure_idle(made, args.idle_s)
                 case "dispatch":
                     part = await measure_dispatch(
                         made, client, services=args.services, replicas=args.replicas,

@@ -163,7 +163,7 @@ async def measure_dispatch(
             "stall_p50_ms": percentile(lags_ms, 0.5),
             "stall_p99_ms": percentile(lags_ms, 0.99),
             "stall_max_ms": max(lags_ms, default=0.0),
-            # At most so much of it was the loop's own work; else it waited for a core.
+            # So much of it was the loop's own work; else it waited for a core.
             "stall_own_p99_ms": percentile(own_ms, 0.99),
             "leader_rss_mib": rss_mib(rig.leader.process.pid),
             **{name: counted[metric] - counts[metric] for name, metric in COUNTED.items()},

@@ -50,6 +50,9 @@ __all__ = [
 
 T = TypeVar("T")
 
+LOOP_LAG_PERIOD_S: Final = 0.25
+"""How often a process looks how late its event loop wakes."""
+
 EXIT_OK: Final = 0
 EXIT_CRASH: Final = 1
 EXIT_REFUSED: Final = 2
@@ -197,7 +200,7 @@ def run_process(serve: Callable[[Supervisor], Awaitable[None]]) -> int:
 
 
 async def watch_loop_lag(
-    clock: Clock, observe: Callable[[float], object], period_s: float = 0.25
+    clock: Clock, observe: Callable[[float], object], period_s: float = LOOP_LAG_PERIOD_S
 ) -> None:
     """Tell `observe` for ever by how many seconds the event loop woke too late.
 
