@@ -49,11 +49,12 @@ class Keepalive:
 # Together well under `lost_after` (5 s): a dead machine is disconnected before it is lost.
 CHANNEL_KEEPALIVE: Final = Keepalive(time_s=2.0, timeout_s=2.0)
 
-# Where the kernel watches the peer's machine, PINGs need only find processes that do not turn. Each
-# costs a leader some 70 us, and it has thousands of agents. An agent asks a little later than the
-# leader does, whose PING is an answer already: so one side asks, and both know.
+# Where the kernel watches the peer's machine, PINGs need only find processes that do not turn. One
+# side asks, and both know, since a PING is a sign of life itself. It is the agent: a leader, which
+# has thousands, then neither has a timer that fires for each nor twice as many changes of threads.
+# It asks those itself that did not ask in time.
 SERVER_KEEPALIVE: Final = Keepalive(time_s=5.0, timeout_s=2.0)
-SESSION_KEEPALIVE: Final = Keepalive(time_s=6.0, timeout_s=2.0)
+SESSION_KEEPALIVE: Final = Keepalive(time_s=4.5, timeout_s=2.0)
 
 
 def open_channel(

@@ -78,7 +78,9 @@ def heard(node: NodeLiveness, session: SessionId, now: Instant, patience: float)
     """Fold in any message of `session`; one of an earlier session changes nothing."""
     if node.session != session:
         return node
-    return replace(node, heard_at=now, deadline=after(now, patience))
+    # Not by `replace`: that takes three times as long, and so many heartbeats come.
+    deadline = after(now, patience)
+    return NodeLiveness(node.state, session, now, deadline, node.down_at, node.boot_id)
 
 
 def disconnected(

@@ -144,6 +144,8 @@ async def _converse(
             group.create_task(_write_outbox(leader.desk, session, clock, stream))
             while (message := await stream.read()) is not None:
                 leader.desk.hear(session)
+                if message.HasField("heartbeat"):
+                    continue  # That it was heard is all that it says: no work to take turns for.
                 await turnstile.enter(1 + len(message.status.tasks) // REPORTS_PER_UNIT)
                 leader.desk.receive(session, message)
             raise _SessionOverError

@@ -10,7 +10,15 @@ import grpc.aio
 import pytest
 
 from berth.errors import ConfigError
-from berth.wire.channel import MESSAGE_BYTES_MAX, Keepalive, bind, make_server, open_channel
+from berth.wire.channel import (
+    MESSAGE_BYTES_MAX,
+    SERVER_KEEPALIVE,
+    SESSION_KEEPALIVE,
+    Keepalive,
+    bind,
+    make_server,
+    open_channel,
+)
 from tests.hosts.ports import free_port
 
 PING = bytes((0, 0, 8, 6, 0))
@@ -181,8 +189,8 @@ def test_both_sides_notice_that_the_other_is_cut_off():
     asyncio.run(run())
 
 
-def test_the_leader_pings_and_an_agent_need_not():
-    """An agent's clock begins anew with each PING of its leader, and its own is never due."""
+def test_an_agent_pings_and_its_leader_need_not():
+    """A leader's clock begins anew with each PING of its agent, and its own is never due."""
 
     async def pings(server_s, client_s):
         async with serving(keepalive=Keepalive(server_s, 2.0)) as (port, _):
@@ -199,12 +207,13 @@ def test_the_leader_pings_and_an_agent_need_not():
                     call.cancel()
         return relay.asked_by_client, relay.asked_by_server
 
-    by_client, by_server = asyncio.run(pings(1.0, 4.0))
-    assert by_client == 0
-    assert by_server > 0
-    by_client, by_server = asyncio.run(pings(60.0, 1.0))
-    assert by_client > 0, "where the server does not ask, the client does"
+    by_client, by_server = asyncio.run(pings(4.0, 1.0))
+    assert by_client > 0
     assert by_server == 0
+    by_client, by_server = asyncio.run(pings(1.0, 60.0))
+    assert by_client == 0
+    assert by_server > 0, "where the client does not ask, the server does"
+    assert SESSION_KEEPALIVE.time_s < SERVER_KEEPALIVE.time_s
 
 
 def test_a_conversation_needs_no_pings():

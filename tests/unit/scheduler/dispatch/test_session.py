@@ -141,29 +141,46 @@ def test_who_was_held_in_vain_is_refused_in_the_end() -> None:
     assert took_s == pytest.approx(HOLD_S)
 
 
-def test_a_message_that_waits_for_its_turn_is_a_sign_of_life_already() -> None:
+@pytest.mark.parametrize(
+    ("message", "heard"),
+    [
+        pytest.param(
+            pb.AgentMessage(status=pb.StatusBatch()), [True, False], id="it waits, but is heard"
+        ),
+        pytest.param(
+            pb.AgentMessage(heartbeat=pb.Heartbeat()), [True, True], id="has no work to wait for"
+        ),
+    ],
+)
+def test_a_message_is_a_sign_of_life_before_its_turn(
+    message: pb.AgentMessage, heard: list[bool]
+) -> None:
     """Where thousands join, it had waited behind all of them, until its node was lost."""
 
-    async def main() -> float:
+    async def main() -> list[bool]:
         clock = VirtualClock()
         stream = HandPlayed(clock)
         stream.say_hello()
         async with leading(clock) as led:
             directory = Directory("s1", "s1:1")
             directory.set_local(led.leader)
+            led.leader.desk.turnstile = crowd = Crowd()
+            crowd.is_gone.set()
             serving = asyncio.ensure_future(serve_agent(a_room(clock, directory), clock, stream))
-            await clock.sleep(2)
-            await led.leader.desk.turnstile.enter(2000)  # Two hundred rounds long.
-            stream.says.put_nowait(pb.AgentMessage(node_id="n1", heartbeat=pb.Heartbeat()))
-            before = led.leader.state.liveness[NodeId("n1")].heard_at
-            for _ in range(20):
-                await asyncio.sleep(0)
-            heard_at = led.leader.state.liveness[NodeId("n1")].heard_at
+            await clock.sleep(1)
+            crowd.is_gone.clear()
+            found = []
+            for _ in range(2):
+                await clock.sleep(1)
+                said_at = clock.instant()
+                stream.says.put_nowait(message)
+                await clock.sleep(0.1)
+                found.append(led.leader.state.liveness[NodeId("n1")].heard_at >= said_at)
             serving.cancel()
             await asyncio.wait({serving})
-            return heard_at - before
+            return found
 
-    assert run_virtually(main()) > 0
+    assert run_virtually(main()) == heard
 
 
 @pytest.mark.parametrize("can_wait", [True, False])
