@@ -17,6 +17,7 @@ from scheduler.registry import (
 )
 from tests.fakes import registry as parts
 from tests.fakes.registry import ADA, resolve
+from tests.hosts.ports import free_port
 
 
 def reply_with(body=b"{}", status=200, **headers):
@@ -190,8 +191,7 @@ def test_a_trickling_body_costs_a_bounded_time():
 
 
 def test_a_registry_where_nobody_listens_is_said():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        authority = f"127.0.0.1:{taken.getsockname()[1]}"
+    authority = f"127.0.0.1:{free_port()}"
     with pytest.raises(RegistryUnreachableError, match=r"refused.*use --no-resolve") as caught:
         resolve(f"{authority}/a:1")
     assert f'cannot resolve image "{authority}/a:1": registry {authority}' in str(caught.value)

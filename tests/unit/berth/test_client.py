@@ -1,5 +1,4 @@
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -20,6 +19,7 @@ from berth.model.service import ContainerSpec, ServiceMode, ServiceSpec, TaskSpe
 from berth.model.task import TaskState
 from berth.v1 import streams_pb2
 from tests.fakes.control import FakeControl, serving
+from tests.hosts.ports import free_port
 
 SPEC = ServiceSpec(
     name="web",
@@ -47,9 +47,7 @@ def with_client(
 
 
 def dead_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 def test_a_service_goes_there_and_comes_back_the_same() -> None:

@@ -59,7 +59,7 @@ def control_server() -> Iterator[Callable[[FakeControl], str]]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
 
     def replace(control: FakeControl) -> str:
         current.__dict__ = control.__dict__
@@ -67,7 +67,7 @@ def control_server() -> Iterator[Callable[[FakeControl], str]]:
 
     yield replace
     stop[0]()
-    thread.join(10)
+    thread.join(60)
 
 
 @pytest.fixture

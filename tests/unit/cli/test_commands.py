@@ -2,7 +2,6 @@
 
 import base64
 import json
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from berth.errors import Fault, InvalidRequestError, OutOfSequenceError
 from berth.model.service import ModeKind
 from berth.v1 import control_pb2, streams_pb2
+from tests.hosts.ports import free_port
 from tests.unit.cli.conftest import Line
 
 
@@ -63,10 +63,10 @@ def test_waiting_gives_up_with_the_reason(berth: Line) -> None:
             )
 
     berth.control.on_get_service = wait
-    answer = berth("service", "create", "--name", "web", "--timeout", "400ms", "busybox")
+    answer = berth("service", "create", "--name", "web", "--timeout", "2s", "busybox")
     assert answer.code == 1
     assert answer.err == (
-        'Error: service "web" did not converge within 400ms: 0 of 1 tasks running; '
+        'Error: service "web" did not converge within 2s: 0 of 1 tasks running; '
         "web.1: no suitable node (2: not enough CPUs)\n"
     )
     assert "web.1: no suitable node (2: not enough CPUs)" in answer.lines
@@ -358,9 +358,7 @@ def test_the_context_file_names_the_cluster(
     (tmp_path / ".berth").mkdir()
     (tmp_path / ".berth" / "context.toml").write_text(f'scheduler = ["{berth.address}"]\n')
     assert berth("status").code == 0
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        dead = f"127.0.0.1:{probe.getsockname()[1]}"
+    dead = f"127.0.0.1:{free_port()}"
     answer = berth("--scheduler", dead, "status")
     assert answer.code == 1
     assert f"no scheduler answers at {dead}" in answer.err

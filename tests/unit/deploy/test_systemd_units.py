@@ -131,8 +131,8 @@ def leave_cluster(folder, state):
         with subprocess.Popen([UNITS / "leave-cluster", str(agent.pid)], env=env) as script:
             if state == "stopping":
                 assert agent.stdout.readline() == "departing\n"
-                agent.wait(timeout=10)  # Reaped, as systemd does; the script waits for that.
-            assert script.wait(timeout=10) == 0
+                agent.wait(timeout=60)  # Reaped, as systemd does; the script waits for that.
+            assert script.wait(timeout=60) == 0
         code = agent.poll()
         agent.kill()
     return code

@@ -1,7 +1,6 @@
 """Errors over a real gRPC connection: what is raised there is raised here."""
 
 import asyncio
-import socket
 
 import grpc
 import grpc.aio
@@ -34,6 +33,7 @@ from berth.wire.status import (
     raise_from_rpc,
     to_status,
 )
+from tests.hosts.ports import free_port
 
 FAULTS = (Fault("task.image", 'invalid "A b"; use lower case'), Fault("", "größer als erlaubt"))
 
@@ -235,9 +235,7 @@ def test_every_code_has_a_status():
 
 def test_nobody_listening_is_unavailable():
     async def run():
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            port = closed.getsockname()[1]
-        async with open_channel(f"127.0.0.1:{port}", None) as channel:
+        async with open_channel(f"127.0.0.1:{free_port()}", None) as channel:
             try:
                 await channel.unary_unary("/t/unary")(b"")
             except grpc.aio.AioRpcError as error:

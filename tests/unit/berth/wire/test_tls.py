@@ -76,7 +76,7 @@ async def serving(tls):
 async def who_am_i(target, tls):
     async with open_channel(target, tls) as channel:
         try:
-            return (await channel.unary_unary("/test/WhoAmI")(b"", timeout=5)).decode()
+            return (await channel.unary_unary("/test/WhoAmI")(b"", timeout=60)).decode()
         except grpc.aio.AioRpcError as error:
             raise error_from_rpc(error) from error
 
@@ -159,7 +159,7 @@ def test_no_certificate_is_refused(scheduler_tls):
             serving(scheduler_tls) as target,
             grpc.aio.secure_channel(target, credentials, [name]) as channel,
         ):
-            await channel.unary_unary("/test/WhoAmI")(b"", timeout=5)
+            await channel.unary_unary("/test/WhoAmI")(b"", timeout=60)
 
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         asyncio.run(run())

@@ -99,7 +99,7 @@ def test_without_a_leader_a_call_waits_and_then_says_so():
         began = asyncio.get_running_loop().time()
         with pytest.raises(NoLeaderError, match="no scheduler has led"):
             await names(follower)
-        assert 0.2 < asyncio.get_running_loop().time() - began < 3
+        assert 0.2 < asyncio.get_running_loop().time() - began < 15
 
     cluster(scenario, leader_wait_s=0.3)
 
@@ -224,11 +224,11 @@ def test_a_read_whose_answer_is_lost_is_asked_again():
 
 def test_leadership_that_ends_after_a_change_leaves_it_uncertain_elsewhere_too():
     async def scenario(leader, follower, led):
-        led.client.faults.latency_s = lambda: 0.5
+        led.client.faults.latency_s = lambda: 3.0
 
         def end_soon():
             leader.registry.before_answer = None
-            asyncio.get_running_loop().call_later(0.2, led.running.cancel)
+            asyncio.get_running_loop().call_later(1.0, led.running.cancel)
 
         leader.registry.before_answer = end_soon
         with pytest.raises(OutcomeUnknownError, match="leadership ended"):
@@ -240,11 +240,11 @@ def test_leadership_that_ends_after_a_change_leaves_it_uncertain_elsewhere_too()
 
 def test_the_callers_own_time_limit_reaches_the_leader():
     async def scenario(leader, follower, led):
-        led.client.faults.latency_s = lambda: 3.0
+        led.client.faults.latency_s = lambda: 20.0
         began = asyncio.get_running_loop().time()
         with pytest.raises(UnavailableError):
             await call(follower, "CreateService", create(a_spec()), timeout=0.4)
-        assert asyncio.get_running_loop().time() - began < 2
+        assert asyncio.get_running_loop().time() - began < 15
 
     cluster(scenario)
 
@@ -254,7 +254,7 @@ def test_a_request_that_cannot_be_read_is_refused():
         for scheduler in (leader, follower):
             method = scheduler.channel.unary_unary("/berth.v1.Control/GetService")
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await method(b"\xff\xff\xff", timeout=5)
+                await method(b"\xff\xff\xff", timeout=60)
             assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
     cluster(scenario)

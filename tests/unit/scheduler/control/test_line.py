@@ -68,7 +68,7 @@ async def desk(*, idle_s=5.0, has_line=True):
 
 
 async def until(holds):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not holds():
             await asyncio.sleep(0.005)
 
@@ -186,8 +186,9 @@ def test_who_waits_too_long_or_goes_away_is_forgotten():
             found.answer = lambda question: {}
             with pytest.raises(UnavailableError, match=r"within 0\.05 s"):
                 await line.ask(channel, "ListNodes", b"", 0.05)
+            before = len(found.messages)  # It may have been given up before it was sent.
             asked = asyncio.ensure_future(line.ask(channel, "ListNodes", b"", None))
-            await until(lambda: len(found.messages) == 2)
+            await until(lambda: len(found.messages) > before)
             asked.cancel()
             await until(lambda: found.open == 0)  # It is idle: nobody waits any more.
 
@@ -237,7 +238,7 @@ def test_reads_of_a_follower_are_answered_and_refused_as_calls_of_their_own_are(
                 await call(scheduler, "GetService", pb.GetServiceRequest(name="nobody"))
             method = scheduler.channel.unary_unary("/berth.v1.Control/GetService")
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await method(b"\xff\xff\xff", timeout=5)
+                await method(b"\xff\xff\xff", timeout=60)
             assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
     cluster(scenario)

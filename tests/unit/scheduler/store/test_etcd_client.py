@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import socket
 
 import pytest
 
@@ -12,6 +11,7 @@ from scheduler.store.etcd_client import EtcdClient
 from scheduler.store.etcd_settings import EtcdSettings
 from scheduler.store.etcdpb import etcd_pb2 as pb
 from tests.fakes.virtual_time import VirtualClock
+from tests.hosts.ports import free_port
 
 
 class PausesOnly(VirtualClock):
@@ -31,9 +31,7 @@ class PausesOnly(VirtualClock):
 
 @pytest.fixture
 def nobody():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    return f"127.0.0.1:{port}"
+    return f"127.0.0.1:{free_port()}"
 
 
 @pytest.mark.parametrize("members", [1, 2])
