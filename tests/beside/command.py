@@ -14,7 +14,7 @@ from enum import Enum
 
 from tests.cluster import DockerCli
 
-_PATIENCE_S = 45.0
+_PATIENCE_S = 120.0
 _PAUSE_S = 0.15
 
 

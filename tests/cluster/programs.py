@@ -79,7 +79,7 @@ class Program:
         self.is_paused = False
         self._handle = self._launch()
 
-    def stop(self, grace_s: float = 20.0) -> int:
+    def stop(self, grace_s: float = 60.0) -> int:
         """Ask it to end (SIGTERM) and wait; return its exit code."""
         self.is_paused = False
         return self.handle.stop(grace_s)

@@ -123,7 +123,7 @@ class Engine:
         """Kill dockerd as a crash would: its containerd goes with it, its containers stay."""
         if self._daemon is not None:
             self._daemon.kill9()
-            self._wait_for_containerd(timeout_s=10.0)
+            self._wait_for_containerd(timeout_s=60.0)
 
     def _wait_for_containerd(self, timeout_s: float) -> None:
         # The kernel kills containerd when its dockerd dies; the next must not find it half dead.
@@ -141,7 +141,7 @@ class Engine:
     def _answers(self) -> bool:
         # Not by the docker package: a client whose first request fails leaves its socket open.
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(5.0)
+            connection.settimeout(20.0)
             try:
                 connection.connect(str(self.socket_path))
                 connection.sendall(b"GET /_ping HTTP/1.0\r\nHost: engine\r\n\r\n")

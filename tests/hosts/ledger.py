@@ -35,7 +35,7 @@ FILE_NAME = "lab.jsonl"
 NETNS_FOLDER = "/run/netns"
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 _SHIM_SOCKETS = Path("/run/containerd/s")
-_KILL_TIMEOUT_S = 20.0
+_KILL_TIMEOUT_S = 60.0
 
 
 def run_tool(*argv: str) -> str:
@@ -143,7 +143,7 @@ def kill_all(
     Looks again until nothing is found, since a process may start another while it is ended.
 
     Raises:
-        LabError: something still runs after 20 s.
+        LabError: something still runs after a minute.
     """
     inodes = frozenset(
         inode for name in netns if (inode := namespace_inode(f"{NETNS_FOLDER}/{name}")) is not None
@@ -194,7 +194,7 @@ def remove_cgroups(names: list[str]) -> None:
 
 
 def _remove_cgroup(folder: Path) -> None:
-    deadline = time.monotonic() + 2.0
+    deadline = time.monotonic() + 30.0
     while True:
         try:
             folder.rmdir()

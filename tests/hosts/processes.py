@@ -87,7 +87,7 @@ class ProcessHandle:
         """Return what it has printed so far, both streams."""
         return self.log_path.read_text(encoding="utf-8", errors="replace")
 
-    def wait_for_log(self, text: str, timeout_s: float = 20.0) -> None:
+    def wait_for_log(self, text: str, timeout_s: float = 60.0) -> None:
         """Wait until its log holds `text`.
 
         Raises:

@@ -16,7 +16,7 @@ from tests.hosts.errors import LabError
 from tests.hosts.ports import free_port
 from tests.hosts.processes import Processes, ProcessHandle
 
-_START_TIMEOUT_S = 30.0
+_START_TIMEOUT_S = 60.0
 
 
 class Prometheus:

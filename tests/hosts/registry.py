@@ -16,7 +16,7 @@ from tests.hosts.ledger import run_tool
 from tests.hosts.ports import free_port
 from tests.hosts.processes import Processes, ProcessHandle
 
-_START_TIMEOUT_S = 20.0
+_START_TIMEOUT_S = 60.0
 
 
 class Registry:
