@@ -26,6 +26,7 @@ from berth.model.node import NodeDescription
 from berth.model.resources import NodeResources
 from berth.model.service import Platform, ServiceSpec
 from berth.wire.convert import from_proto, to_proto
+from scheduler.cohort_forms import make_forms
 from scheduler.commit_pace import NODES_PER_SLICE, CommitPace, Due
 from scheduler.core import commands, membership
 from scheduler.core.cluster_record import ClusterRecord
@@ -103,7 +104,9 @@ class Commits:
         unsaved, untold, _ = self._state.take_changes(nodes_max)
         self.documents += len(encode_changes(self._state, unsaved))
         for tasks in untold.values():
-            told = [told_task(task, services[task.service_id].record) for task in tasks]
+            told = [
+                task.told or told_task(task, services[task.service_id].record) for task in tasks
+            ]
             self.assignments += len(told)
 
 
@@ -135,6 +138,7 @@ def fill(state: LeaderState, services: int, replicas: int, rng: random.Random) -
         now = now_at(turn_began - begun + TURN_PAUSE_S * len(turns))
         tending.begin_turn(is_burst=bool(turns))
         report = take_turn(state, timers, now)
+        make_forms(state)
         tending.end_turn(report.placed)
         turns.append(time.process_time() - turn_began)
         placed, is_unfinished = placed + report.placed, report.is_unfinished

@@ -23,6 +23,7 @@ from berth.entropy import Entropy
 from berth.errors import NotLeaderError, StaleEpochError
 from berth.model.ids import Epoch, NodeId, Revision, ServiceId, TaskId
 from berth.model.instant import Instant
+from scheduler.cohort_forms import make_forms
 from scheduler.commit_pace import (
     COMMITS_AHEAD,
     JOINING_PER_COMMIT,
@@ -174,6 +175,7 @@ class Leader:
                 membership.postpone(self.state, late_s)
             self._tending.begin_turn(is_burst=is_burst)
             report = take_turn(self.state, self._timers, now)
+            make_forms(self.state)
             self._tending.end_turn(report.placed)
             is_burst = report.is_unfinished
             self._observer.turn(report, self._clock.instant() - now.instant)

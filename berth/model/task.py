@@ -196,6 +196,8 @@ class Task:
     """Its stored form, kept until it changes: a node's document is written far more often."""
     cohort: Cohort | None = None
     """Those that it was made with, until it is more than ASSIGNED or something else is wanted."""
+    told: bytes = b""
+    """What its node is told of it, kept while `cohort` is: made for all of these at once."""
     stop_since: Instant | None = None
     """When it was told to stop; the leader stops waiting after grace + margin."""
     is_untold: bool = False
@@ -256,6 +258,7 @@ def newborn_tasks(
         task.running_since = None
         task.encoded = b""
         task.cohort = cohort
+        task.told = b""
         task.stop_since = None
         task.is_untold = is_placed
         tasks.append(task)

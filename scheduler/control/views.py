@@ -37,7 +37,7 @@ def running_on_lost_nodes(state: LeaderState) -> Counter[ServiceId]:
         if node.state is NodeState.DOWN:
             counts.update(
                 task.service_id
-                for task in state.node_tasks.get(node.id, {}).values()
+                for task in state.node_tasks.get(node.id, ())
                 if counts_as_running(task)
             )
     return counts
@@ -346,7 +346,7 @@ def node_view(
     table, row = state.table, state.table.row_of(node.id)
     # What a lost node was last seen to run is counted nowhere: it is replaced elsewhere.
     is_down = node.state is NodeState.DOWN
-    tasks = () if is_down else state.node_tasks.get(node.id, {}).values()
+    tasks = () if is_down else state.node_tasks.get(node.id, ())
     liveness = state.liveness.get(node.id)
     view = pb.NodeView(
         tasks_running=sum(counts_as_running(task) for task in tasks),

@@ -43,7 +43,8 @@ class Adoption:
         for task in tasks:
             service = services[task.service_id]
             service_id = task.service_id = service.record.id  # One object for all of them.
-            everyone[task.id] = on_node[task.id] = task
+            everyone[task.id] = task
+            on_node.append(task)
             added += 1
             slot = task.slot or task.home
             assert slot is not None

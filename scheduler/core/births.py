@@ -100,9 +100,9 @@ def add_placed_tasks(
     wanted = TaskState.RUNNING
     before, after = (TaskState.PENDING, wanted), (TaskState.ASSIGNED, wanted)
     state.chronicle.note_alike(service, tasks, before, after)
-    node_tasks = state.node_tasks
-    for task, node in zip(tasks, nodes, strict=True):
-        node_tasks[node][task.id] = task
+    places = map(state.node_tasks.__getitem__, nodes)
+    for task, on_node in zip(tasks, places, strict=True):
+        on_node.append(task)
     _note_places(state, service, tasks, nodes, now)
 
 
@@ -129,7 +129,8 @@ def _add_placed_task(
         timestamp,
         is_untold=True,
     )
-    state.tasks[known] = state.node_tasks[node][known] = task
+    state.tasks[known] = task
+    state.node_tasks[node].append(task)
     service.slots[slot] = (task,)
     state.chronicle.changes += (
         (service, task, None, None, TaskState.PENDING, wanted, None),
@@ -196,7 +197,7 @@ def bind_group(
         task.observed_since = instant
         task.observed_at = timestamp
         task.is_untold = True
-        node_tasks[node][task.id] = task
+        node_tasks[node].append(task)
         if not is_all:
             del waiting[task.id]
     if is_all:
@@ -217,6 +218,8 @@ def _note_places(
     state.untold.update(places)
     state.unsaved.tasks[service.record.id] = None
     state.placed += len(tasks)
+    if tasks and tasks[0].cohort is not None:
+        state.cohorts.append(tasks)
     last = slice(max(len(tasks) - STORY_LENGTH, 0), None)
     service.story.extend(
         (now.timestamp, task.slot, task.attempt, f"assigned to {node}")

@@ -228,7 +228,7 @@ def remove_node(state: LeaderState, node: Node, now: Now, *, force: bool) -> Non
         )
     fenced = sorted(
         state.services[task.service_id].record.spec.name
-        for task in state.node_tasks.get(node.id, {}).values()
+        for task in state.node_tasks.get(node.id, ())
         if task.is_wanted and task.is_alive and state.services[task.service_id].record.is_fenced
     )
     if fenced and not force:
@@ -237,7 +237,7 @@ def remove_node(state: LeaderState, node: Node, now: Now, *, force: bool) -> Non
             f'"{fenced[0]}": wait until that is replaced elsewhere, or force the removal once the '
             "machine is surely off"
         )
-    for task in list(state.node_tasks.get(node.id, {}).values()):
+    for task in list(state.node_tasks.get(node.id, ())):
         orphan_task(state, task, now, "its node was removed from the cluster")
         state.finish_task(task)
     state.mark_globals()

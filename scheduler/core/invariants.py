@@ -16,8 +16,9 @@ def check(state: LeaderState) -> None:
         for task in tasks
     }
     assert in_slots == set(state.tasks)
-    on_nodes = {task.id for tasks in state.node_tasks.values() for task in tasks.values()}
-    assert on_nodes == {task.id for task in state.tasks.values() if task.node_id is not None}
+    on_nodes = [task.id for tasks in state.node_tasks.values() for task in tasks]
+    placed = [task.id for task in state.tasks.values() if task.node_id is not None]
+    assert sorted(on_nodes) == sorted(placed)
     for service in state.services.values():
         running: Counter[NodeId | None] = Counter()
         for slot, tasks in service.slots.items():

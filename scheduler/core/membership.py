@@ -228,7 +228,7 @@ def orphan(state: LeaderState, now: Now) -> list[NodeId]:
             continue
         if remaining_s(node.down_since, delay_s, now.timestamp) > 0:
             continue
-        for task in list(state.node_tasks[node_id].values()):
+        for task in list(state.node_tasks[node_id]):
             orphan_task(state, task, now, f"its node has been down for {delay_s / 3600:g} h")
         given_up.append(node_id)
     return given_up
@@ -251,7 +251,7 @@ def put_node(state: LeaderState, node: Node, now: Now, *, save: bool = True) -> 
     if save:
         node = replace(node, updated_at=now.timestamp)
     state.put_node(node, accepting=accepting, why_not=why_not, save=save)
-    for task in state.node_tasks[node.id].values():
+    for task in state.node_tasks[node.id]:
         state.mark_slot(task.service_id, slot_of(task))
     facts_changed = (
         known is None or known.spec != node.spec or known.description != node.description
@@ -274,7 +274,7 @@ def release_flapping(state: LeaderState, now: Now) -> None:
 def check_places(state: LeaderState, node: NodeId) -> None:
     """Note which tasks of a node no longer satisfy their service's placement constraints."""
     verdicts: dict[ServiceId, bool] = {}
-    for task in list(state.node_tasks.get(node, {}).values()):
+    for task in list(state.node_tasks.get(node, ())):
         service = state.services[task.service_id]
         if service.record.is_global:
             continue

@@ -4,7 +4,7 @@ Duty: keep it together and hand it over, whole or of some nodes only. Not here: 
 (state, which is built on this), sending it (scheduler.leader).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from berth.model.ids import NodeId, TaskId
@@ -24,13 +24,18 @@ class Outgoing:
         self.files = FileShelf()
         self.chronicle = Chronicle()
         self.unsaved = Unsaved()
-        self.node_tasks: dict[NodeId, dict[TaskId, Task]] = {}
+        self.node_tasks: dict[NodeId, list[Task]] = {}
+        """In the order in which they came. Lists, since a burst adds to thousands of them one by
+        one, none of which is in the processor's caches: adding to a mapping costs twice as much."""
         self.untold: dict[NodeId, None] = {}
         """The nodes that must be told of tasks of theirs: of those that are marked so.
 
         A mark in the task instead of a mapping for each node: a burst gives each of thousands of
         nodes a few tasks, and mappings for that are half of what binding these would cost.
         """
+        self.cohorts: list[Sequence[Task]] = []
+        """Tasks that got nodes together; whoever writes and tells them may make the bytes of them
+        all at once (`scheduler.cohort_forms`), or leave it."""
         self.forgotten: dict[NodeId, list[TaskId]] = {}
         self.purged: dict[NodeId, list[TaskId]] = {}
         """Ended tasks that left the history with their slot: their containers serve nobody."""
@@ -41,6 +46,11 @@ class Outgoing:
         """Hand over which ended tasks' containers may go, and begin anew."""
         purged, self.purged = self.purged, {}
         return purged
+
+    def take_cohorts(self) -> list[Sequence[Task]]:
+        """Hand over which tasks got nodes together since, and begin anew."""
+        cohorts, self.cohorts = self.cohorts, []
+        return cohorts
 
     def take_changes(
         self, nodes_max: int | None = None
@@ -67,7 +77,7 @@ class Outgoing:
         tasks = self.node_tasks.get(node)
         if tasks is None:
             return []
-        untold = [task for task in tasks.values() if task.is_untold]
+        untold = [task for task in tasks if task.is_untold]
         for task in untold:
             task.is_untold = False
         return untold

@@ -28,10 +28,10 @@ def fold_reports(
         The tasks that began to run by this report.
     """
     began: list[Task] = []
-    on_node = state.node_tasks.get(node, {})
+    known = state.tasks
     for status in statuses:
-        task = on_node.get(status.task_id)
-        if task is None:
+        task = known.get(status.task_id)
+        if task is None or task.node_id != node:
             if status.state.is_terminal:
                 # Recorded already; the agent missed that it may forget it.
                 state.forgotten.setdefault(node, []).append(status.task_id)
@@ -54,6 +54,7 @@ def _begin_to_run(
     task.status = status
     task.encoded = b""
     task.cohort = None
+    task.told = b""
     task.observed = _RUNNING
     task.observed_since = task.running_since = Instant(now.instant - age_s)
     task.observed_at = Timestamp(now.timestamp - age_s)

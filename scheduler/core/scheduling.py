@@ -180,6 +180,7 @@ def _fall_back(task: Task) -> None:
     assert task.node_id is None
     task.desired = TaskState.READY
     task.cohort = None
+    task.told = b""
 
 
 def _feed_penalties(state: LeaderState, service: ServiceState, now: Instant) -> None:

@@ -182,7 +182,7 @@ class LeaderState(Outgoing):
         self.tasks[task.id] = task
         service.hold(task)
         if task.node_id is not None:
-            self.node_tasks.setdefault(task.node_id, {})[task.id] = task
+            self.node_tasks.setdefault(task.node_id, []).append(task)
             if task.is_alive:
                 self.table.occupy(
                     task.node_id, service.demand(task.template_version), counted=task.is_wanted
@@ -220,7 +220,7 @@ class LeaderState(Outgoing):
         task.observed_at = now.timestamp
         if demand.generic:
             task.granted = self.table.grant_generic(node, demand, reuse=reuse)
-        self.node_tasks.setdefault(node, {})[task.id] = task
+        self.node_tasks.setdefault(node, []).append(task)
         self.placed += 1
         self._tell(task)
         self.tell_story(service, task, now, f"assigned to {node}")
@@ -257,6 +257,7 @@ class LeaderState(Outgoing):
         task.status = status
         task.encoded = b""
         task.cohort = None
+        task.told = b""
         if state == before:
             return False
         since = after(now.instant, -status.state_age_s)
@@ -338,7 +339,7 @@ class LeaderState(Outgoing):
         service.misplaced.discard(task.id)
         service.let_go(task)
         if task.node_id is not None:
-            del self.node_tasks[task.node_id][task.id]
+            self.node_tasks[task.node_id].remove(task)
             self.unsaved.placements[task.node_id] = None
             self.unsaved.tasks[task.service_id] = None
             self.forgotten.setdefault(task.node_id, []).append(task.id)
@@ -354,6 +355,7 @@ class LeaderState(Outgoing):
     def _tell(self, task: Task) -> None:
         task.encoded = b""
         task.cohort = None
+        task.told = b""
         if task.node_id is not None:
             self.unsaved.placements[task.node_id] = None
             self.unsaved.tasks[task.service_id] = None
@@ -377,7 +379,7 @@ class LeaderState(Outgoing):
         note_node(self.chronicle, self.nodes.get(node.id), node)
         self.nodes[node.id] = node
         self.node_changes += 1
-        self.node_tasks.setdefault(node.id, {})
+        self.node_tasks.setdefault(node.id, [])
         self.table.put_node(node, accepting=accepting, why_not=why_not)
         if save:
             self.unsaved.nodes[node.id] = None

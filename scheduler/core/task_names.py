@@ -1,12 +1,12 @@
 """The IDs of many tasks at once, as `berth.model.ids.task_id` gives each.
 
 Why this stands apart, and by vectors: a hash a task took 0.65 us, a fifth of what making and
-placing it may cost; so the tasks of services that are new since are named by steps, 0.16 us each.
+placing it may cost; so the tasks of services that are new since are named by steps, 0.1 us each.
 The agent, which needs no such thing, does not load numpy.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
@@ -26,7 +26,7 @@ _FEW: Final = 24
 
 _FRONT: Final = np.uint64(2**64 - 2**16)
 _BACK: Final = np.uint64(2**52 - 1)
-_HEX_LENGTH: Final = 32
+_BYTES: Final = 13
 
 
 def task_ids(service: ServiceId, slots: Sequence[int], attempt: int) -> list[TaskId]:
@@ -40,8 +40,6 @@ def task_ids(service: ServiceId, slots: Sequence[int], attempt: int) -> list[Tas
     halves = np.empty((len(slots), 2), ">u8")  # 48 bits, 52 bits, and what is cut off.
     halves[:, 0] = (fronts & _FRONT) | (backs >> np.uint64(36))
     halves[:, 1] = backs << np.uint64(28)
-    text = halves.tobytes().hex()
-    return [
-        TaskId(text[begin : begin + ID_LENGTH])
-        for begin in range(0, len(slots) * _HEX_LENGTH, _HEX_LENGTH)
-    ]
+    text = bytearray(halves.view(np.uint8)[:, :_BYTES].tobytes().hex(), "ascii")
+    text[ID_LENGTH :: 2 * _BYTES] = b" " * len(slots)  # One digit more than an ID has.
+    return cast("list[TaskId]", text.decode("ascii").split())

@@ -68,7 +68,7 @@ class Packing:
         deliveries: list[Delivery] = []
         made: dict[TemplateKey, types_pb2.TaskTemplate] = {}
         for session in joining:
-            tasks = list(self._state.node_tasks.get(session.node, {}).values())
+            tasks = list(self._state.node_tasks.get(session.node, ()))
             deliveries.append(self._parcel_for(session, tasks, [], made, complete=True))
         for node in sorted({*untold, *forgotten}):
             told = self._sessions.get(node)
@@ -94,7 +94,7 @@ class Packing:
         templates: list[types_pb2.TaskTemplate] = []
         for task in tasks:
             record = self._state.services[task.service_id].record
-            assignments[task.id] = told_task(task, record)
+            assignments[task.id] = task.told or told_task(task, record)
             key = template_key(record, task)
             if key not in session.outbox.seen_templates:
                 session.outbox.seen_templates.add(key)

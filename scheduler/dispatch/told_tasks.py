@@ -6,6 +6,7 @@ for each costs five times what joining the bytes costs that all its like share
 together by tests/unit/scheduler/dispatch/test_told_tasks.py and tests/property/test_births.py.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from berth.model.ids import ID_LENGTH
@@ -34,8 +35,24 @@ _SHORT = short_varints()
 _VARINT_LENGTH_MAX = 10
 
 
+def tell_cohort(cohort: Cohort, tasks: Iterable[Task], record: ServiceRecord) -> None:
+    """Make what nodes are told of those of `tasks` that are of `cohort`, and keep it with these.
+
+    `told_task` would; see `scheduler.store.placed_tasks.encode_cohort`.
+    """
+    shared: tuple[bytes, ...] = ()
+    shorts = len(_SHORT)
+    for task in tasks:
+        if task.cohort is cohort and task.slot < shorts and not task.granted:
+            shared = shared or cohort.told or _shared(cohort, task, record)
+            slot = _SHORT[task.slot]
+            task.told = shared[len(slot)] % (task.id.encode(), slot)
+
+
 def told_task(task: Task, record: ServiceRecord) -> bytes:
     """Return what a node must know of one of its tasks, as it is now."""
+    if task.told:
+        return task.told
     cohort = task.cohort
     if cohort is None or task.granted:
         return _alone(task, record)

@@ -44,6 +44,21 @@ def encode_placements(tasks: Iterable[Task]) -> bytes:
     return _DOCUMENT_HEAD + b"".join([task.encoded or _encoded(task) for task in tasks])
 
 
+def encode_cohort(cohort: Cohort, tasks: Iterable[Task]) -> None:
+    """Make the parts of those of `tasks` that are of `cohort`, and keep them with these.
+
+    `encode_placements` would; right after they were made they are in the processor's caches, which
+    they are not when the turn of their node comes.
+    """
+    shared: tuple[bytes, ...] = ()
+    shorts = len(_SHORT)
+    for task in tasks:
+        if task.cohort is cohort and task.slot < shorts and not task.granted:
+            shared = shared or cohort.stored or _shared(cohort, task)
+            slot = _SHORT[task.slot]
+            task.encoded = shared[len(slot)] + slot + shared[0]
+
+
 def _encoded(task: Task) -> bytes:
     """Return a task's part of its node's document, and keep it with the task."""
     if task.cohort is not None and not task.granted:

@@ -87,7 +87,7 @@ def encode_changes(state: LeaderState, unsaved: Unsaved) -> list[Change]:
     for node_id in unsaved.placements:
         tasks = node_tasks.get(node_id)
         key = keys.placements_key(node_id)
-        changes.append(Put(key, encode_placements(tasks.values())) if tasks else Delete(key))
+        changes.append(Put(key, encode_placements(tasks)) if tasks else Delete(key))
     changes += [Delete(keys.file_key(key)) for key, file in files.items() if file is None]
     return changes
 

@@ -111,7 +111,7 @@ def what_is_known(state: LeaderState) -> dict[str, object]:
     table = state.table
     return {
         "tasks": [as_values(task) for task in state.tasks.values()],
-        "on nodes": {node: list(tasks) for node, tasks in state.node_tasks.items()},
+        "on nodes": {node: [task.id for task in tasks] for node, tasks in state.node_tasks.items()},
         "load": table.load.counts.values.tolist(),
         "cpu": list(table.cpu.free.values),
         "memory": list(table.memory.free.values),

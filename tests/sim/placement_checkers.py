@@ -68,7 +68,7 @@ def _check_room(history: History, state: LeaderState, task: Task, node: Node, wo
 
 
 def _alive_on(state: LeaderState, node: Node) -> list[Task]:
-    return [task for task in state.node_tasks[node.id].values() if task.is_alive]
+    return [task for task in state.node_tasks[node.id] if task.is_alive]
 
 
 def _template(state: LeaderState, task: Task) -> Template:

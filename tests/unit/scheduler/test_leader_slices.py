@@ -41,7 +41,7 @@ def test_every_node_is_told_and_stored_once_the_call_is_answered() -> None:
             assert not state.unsaved
             for session in sessions:
                 tasks, complete = told(session)
-                assert tasks == set(state.node_tasks[session.node])
+                assert tasks == {task.id for task in state.node_tasks[session.node]}
                 assert complete == [False]
 
     run_virtually(main())
@@ -70,7 +70,7 @@ def test_a_node_that_joins_between_slices_gets_its_complete_set_first() -> None:
             assert joined
             for session in joined:
                 tasks, complete = told(session)
-                assert tasks == set(leader.state.node_tasks[session.node])
+                assert tasks == {task.id for task in leader.state.node_tasks[session.node]}
                 assert complete[0] is True
 
     run_virtually(main())

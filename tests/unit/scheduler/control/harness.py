@@ -139,7 +139,7 @@ class Leading:
     def run_all(self) -> None:
         """Every placed task of a connected node runs from now on."""
         for node, session in self.leader.sessions.items():
-            tasks = list(self.leader.state.node_tasks[node].values())
+            tasks = list(self.leader.state.node_tasks[node])
             statuses = [
                 TaskStatus(task.id, TaskState.RUNNING, container_id=f"c-{task.id}")
                 for task in tasks

@@ -44,7 +44,7 @@ def test_long_lists_have_no_edition() -> None:
 
 def report(led, state: TaskState, **fields) -> None:
     session = led.leader.sessions[NodeId("n1")]
-    tasks = led.leader.state.node_tasks[NodeId("n1")].values()
+    tasks = led.leader.state.node_tasks[NodeId("n1")]
     led.report(session, *(TaskStatus(task.id, state, **fields) for task in tasks))
 
 

@@ -331,7 +331,7 @@ def test_a_connected_node_leaves_by_force_only_and_its_session_ends():
         session = led.join("n1")
         await flows.create_service(create(a_spec()))
         await led.leader.settled()
-        (task,) = led.leader.state.node_tasks["n1"].values()
+        (task,) = led.leader.state.node_tasks["n1"]
         led.report(session, TaskStatus(task.id, TaskState.RUNNING))
         with pytest.raises(ConflictError):
             await flows.remove_node(pb.RemoveNodeRequest(name="n1"))

@@ -237,7 +237,7 @@ def test_a_task_that_is_being_stopped_does_not_count_as_running(world):
     world.update("web", a_spec(image="stubborn", replicas=1))
     world.settle()
     assert sum(running_by_node(world).values()) == 1
-    stopping = [task for tasks in world.state.node_tasks.values() for task in tasks.values()]
+    stopping = [task for tasks in world.state.node_tasks.values() for task in tasks]
     assert [task.observed for task in stopping] == [S.RUNNING] * 3
 
 

@@ -155,7 +155,7 @@ class World:
         membership.join(self.state, joined, self.now)
         # The complete set: what is not in it must go.
         tasks = self.state.node_tasks[node.id]
-        node.wanted = {t.id: (t.desired, self.image_of(t)) for t in tasks.values()}
+        node.wanted = {t.id: (t.desired, self.image_of(t)) for t in tasks}
         node.reported = {t: s for t, s in node.reported.items() if t in node.wanted}
 
     def cut(self, name: str) -> None:
