@@ -58,7 +58,8 @@ class JournalKeeper:
     async def run(self) -> None:
         """Write whenever somebody asked."""
         while True:
-            await _wait_set(self._is_due, HEARD_REFRESH_S)
+            # A timer only where it is needed: what changes that asks for the journal, too.
+            await _wait_set(self._is_due, HEARD_REFRESH_S if self._must_note_hearing() else None)
             if not self._is_due.is_set() and not self._must_note_hearing():
                 continue
             await _wait_set(self._is_urgent, JOURNAL_DELAY_S)
@@ -88,9 +89,12 @@ class JournalKeeper:
                 self._observer.journal_written(self._clock.instant() - begun, True)
 
 
-async def _wait_set(event: asyncio.Event, limit_s: float) -> None:
+async def _wait_set(event: asyncio.Event, limit_s: float | None) -> None:
     """Wait until `event` is set, but not for longer; a timer is made only where it is not yet."""
     if event.is_set():
+        return
+    if limit_s is None:
+        await event.wait()
         return
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(limit_s):

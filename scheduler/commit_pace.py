@@ -57,7 +57,7 @@ def is_commit_due(
     """Return whether to write what a burst has changed so far, though it goes on.
 
     Args:
-        waited_s: since the last commit.
+        waited_s: since the first placement that waits.
         undelivered: commits that are not durable yet; the store is not pressed further.
         is_awaited: whether somebody waits for more than records, and long if he reads.
         tasks: placed since the last commit.
@@ -83,10 +83,10 @@ class Due(Enum):
 class CommitPace:
     """The pace of a loop of turns; `bench.core` goes at it as the leader does."""
 
-    committed: Instant
-    """When all was committed last; at first, when the loop began."""
+    since: Instant
+    """From when on changes gather: the first placement after the last commit, or that commit."""
     gathered: int = 0
-    """Tasks placed since."""
+    """Tasks placed since then."""
 
     def due(
         self,
@@ -110,16 +110,20 @@ class CommitPace:
             has_changes: whether a user waits for records.
             nodes: that have something to be told.
         """
+        if placed and not self.gathered:
+            # Else what the first turn of a burst placed would be told by itself, however long ago
+            # the last commit was: a message more to each node.
+            self.since = now
         self.gathered += placed
         is_over = not is_unfinished and undelivered < COMMITS_AHEAD
         if is_over or is_commit_due(
-            now - self.committed,
+            now - self.since,
             undelivered=undelivered,
             is_awaited=is_awaited,
             tasks=self.gathered,
             nodes=nodes,
         ):
-            self.committed, self.gathered = now, 0
+            self.since, self.gathered = now, 0
             return Due.ALL
         if has_changes and undelivered < COMMITS_AHEAD:
             return Due.RECORDS

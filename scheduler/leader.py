@@ -111,6 +111,10 @@ class Leader:
         self._parcels: asyncio.Queue[_Parcel] = asyncio.Queue()
         self._undelivered = 0
         self._is_held = False
+        self._is_committing = False
+        """Whether a turn broke in between two slices of a commit."""
+        self._expected = clock.instant()
+        """When the loop of turns should come round next."""
         self._waiters = Waiters()
         self._commits = CommitsUnderWay()
         self._ended: BaseException | None = None
@@ -165,14 +169,11 @@ class Leader:
         return Now(self._clock.instant(), self._clock.timestamp())
 
     async def _take_turns(self) -> None:
-        expected = self._clock.instant()
-        pace, is_burst = CommitPace(expected), False
+        self._expected = self._clock.instant()
+        pace, is_burst = CommitPace(self._expected), False
         while True:
             now = self.now()
-            late_s = now.instant - expected
-            if late_s > PAUSE_NOTICED_S:
-                log.warning("leader_was_paused", paused_s=round(late_s, 3))
-                membership.postpone(self.state, late_s)
+            self._note_pause(now.instant)
             self._tending.begin_turn(is_burst=is_burst)
             report = take_turn(self.state, self._timers, now)
             make_forms(self.state)
@@ -191,7 +192,7 @@ class Leader:
                 has_changes=self._waiters.has_changes,
                 nodes=len(self.state.untold),
             )
-            if due is Due.ALL:
+            if due is Due.ALL or self._is_committing:
                 await self._commit_turn()
             elif due is Due.RECORDS:
                 self._commit_slice(nodes_max=0)  # Users do not wait until tasks have gathered.
@@ -201,8 +202,16 @@ class Leader:
             wake_at = next_wake(self.state, self._timers)
             wait_s = min(max(wake_at - self._clock.instant(), 0.0), TICK_S)
             # Counted from the turn's beginning: a pause may hit at any point of the round.
-            expected = Instant(now.instant + TURN_PAUSE_S + wait_s)
+            self._expected = Instant(self._expected + TURN_PAUSE_S + wait_s)
             await self._wait_due(wait_s)
+
+    def _note_pause(self, now: Instant) -> None:
+        """Take our own sleep, if we come round much too late, for nobody's silence."""
+        late_s = now - self._expected
+        if late_s > PAUSE_NOTICED_S:
+            log.warning("leader_was_paused", paused_s=round(late_s, 3))
+            membership.postpone(self.state, late_s)
+        self._expected = now
 
     async def _wait_due(self, wait_s: float) -> None:
         if not self._due.is_set() and wait_s > 0:
@@ -233,13 +242,18 @@ class Leader:
     async def _commit_turn(self) -> None:
         """Hand a turn's changes to the store, and what rests on them to the delivery.
 
-        With thousands of nodes this takes tens of milliseconds, so that it is done in slices, each
-        of which could be the last: what changes between two of them goes with the next one.
+        With ten thousand nodes this takes seconds on a busy machine, so that it is done in slices,
+        each of which could be the last: what changes between two of them goes with the next one. A
+        turn breaks in when a node may be lost by now, which must not wait so long.
         """
-        is_left = True
-        while is_left:
+        self._is_committing = True
+        while self._is_committing:
             await self._clock.sleep(0)  # A turn was long enough for one round of the loop.
-            is_left = self._commit_slice()
+            self._is_committing = self._commit_slice()
+            now = self._clock.instant()
+            self._note_pause(now)
+            if self.state.expiry_at <= now:
+                break
 
     def _commit_slice(self, nodes_max: int = NODES_PER_SLICE) -> bool:
         """Commit all records and the placements of some nodes; return whether more is left."""
@@ -251,17 +265,15 @@ class Leader:
         for session in self.desk.joining:
             untold.pop(session.node, None)
             forgotten.pop(session.node, None)
-        answers: list[Delivery] = []
+        answers: list[Delivery] = self._waiters.take_changes()  # All records are in every slice.
         joining: list[AgentSession] = []
         purged: dict[NodeId, list[TaskId]] = {}
         if is_last:
-            answers = self._waiters.take_all()
+            answers += self._waiters.take_all()
             joining = self.desk.take_joining(JOINING_PER_COMMIT)
             if self.desk.joining:
                 self._due.set()  # The others go with the next commit, after a turn.
             purged = state.take_purged()
-        elif not nodes_max:
-            answers = self._waiters.take_changes()
         news = self.events.take() if is_last else []
         if not (unsaved or untold or forgotten or purged or answers or joining or news):
             return not is_last

@@ -85,7 +85,10 @@ def shown_services(state: LeaderState, services: Sequence[ServiceState]) -> Show
 def tasks_looked_at(state: LeaderState, wanted: TaskFilter) -> int:
     """Return about how many tasks must be looked at to find the wanted ones."""
     services = wanted.services or state.services.values()
-    return sum(len(service.slots) + len(service.history) for service in services)
+    if not wanted.nodes:
+        return sum(len(service.slots) + len(service.history) for service in services)
+    found = sum(len(state.node_tasks.get(node, ())) for node in wanted.nodes)
+    return found + (0 if wanted.only_wanted else sum(len(it.history) for it in services))
 
 
 def shown_tasks(state: LeaderState, wanted: TaskFilter, viewer: TaskViewer) -> Shown | None:

@@ -7,7 +7,7 @@ Not here: when an answer may leave (scheduler.control.service), reasons at lengt
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,13 @@ from scheduler.core.now import Now
 from scheduler.core.placement.explain import explain
 from scheduler.core.reconcile import Phase
 from scheduler.core.service_record import ServiceRecord
-from scheduler.core.service_state import ServiceState, SlotKey, counts_as_running, shown_slot
+from scheduler.core.service_state import (
+    ServiceState,
+    SlotKey,
+    counts_as_running,
+    shown_slot,
+    slot_of,
+)
 from scheduler.core.state import LeaderState
 
 
@@ -261,11 +267,11 @@ def iter_tasks(
     The Nones let a caller that works in slices count what was looked at, not what was found.
     """
     services = wanted.services or list(state.services.values())
-    accepts = acceptance(wanted, viewer)
+    accepts, on_nodes = acceptance(wanted, viewer), _slots_on(state, wanted.nodes)
     for service in sorted(services, key=_by_name):
         # Numbers are in order by themselves; a hundred thousand of them hold everybody up.
         order = _slot_order(state) if service.record.is_global else None
-        slots: list[Any] = sorted({*service.slots, *service.history}, key=order)
+        slots: list[Any] = sorted(_slots_to_look_at(service, wanted, on_nodes), key=order)
         for slot in slots:
             tasks: list[Task | FinishedTask] = [*service.slots.get(slot, ())]
             if not wanted.only_wanted:
@@ -280,6 +286,32 @@ def iter_tasks(
                     yield viewer.live(service, task)
                 else:
                     yield viewer.finished(service, task)
+
+
+def _slots_on(
+    state: LeaderState, nodes: Collection[NodeId]
+) -> Mapping[ServiceId, Collection[SlotKey]]:
+    """Return by service which slots have tasks on `nodes`.
+
+    A node has a handful: who asks for them must not have all tasks of the cluster looked at.
+    """
+    found: dict[ServiceId, set[SlotKey]] = {}
+    for node in nodes:
+        for task in state.node_tasks.get(node, ()):
+            found.setdefault(task.service_id, set()).add(slot_of(task))
+    return found
+
+
+def _slots_to_look_at(
+    service: ServiceState, wanted: TaskFilter, on_nodes: Mapping[ServiceId, Collection[SlotKey]]
+) -> set[SlotKey]:
+    """Return the slots of a service that may have tasks which are asked for."""
+    ended = () if wanted.only_wanted else service.history
+    if not wanted.nodes:
+        return {*service.slots, *ended}
+    # The slot of a global service's task is its node, also while it waits there.
+    homes = wanted.nodes if service.record.is_global else ()
+    return {*on_nodes.get(service.record.id, ()), *ended, *homes}
 
 
 def acceptance(

@@ -53,18 +53,27 @@ def test_without_a_burst_every_turn_is_committed_unless_the_store_is_busy() -> N
     assert after_turn(pace, 0.002, is_unfinished=False, undelivered=1) is Due.NOTHING
 
 
+def test_the_first_turn_of_a_burst_gathers_as_the_others_do() -> None:
+    pace = CommitPace(Instant(0.0))
+    assert after_turn(pace, 1.0, is_unfinished=False) is Due.ALL
+    found = [after_turn(pace, at, placed=500) for at in (60.0, 60.5, 61.9, 62.0)]
+    assert found == [Due.NOTHING, Due.NOTHING, Due.NOTHING, Due.ALL]
+    assert after_turn(pace, 70.0, placed=500) is Due.NOTHING
+    assert after_turn(pace, 70.01, placed=500, is_unfinished=False) is Due.ALL
+
+
 def test_a_burst_counts_what_gathers_from_the_last_commit_on() -> None:
     pace = CommitPace(Instant(0.0))
-    found = [after_turn(pace, 0.1 * turn, placed=10_000) for turn in range(1, 5)]
+    found = [after_turn(pace, 0.125 * turn, placed=10_000) for turn in range(1, 5)]
     assert found == [Due.NOTHING, Due.ALL, Due.NOTHING, Due.ALL]
-    assert pace == CommitPace(Instant(0.4))
+    assert pace == CommitPace(Instant(0.5))
 
 
 def test_records_that_users_wait_for_leave_while_tasks_gather() -> None:
     pace = CommitPace(Instant(0.0))
     assert after_turn(pace, 0.2, placed=5, has_changes=True) is Due.RECORDS
     assert after_turn(pace, 0.3, placed=5, has_changes=True, undelivered=1) is Due.NOTHING
-    assert pace == CommitPace(Instant(0.0), gathered=10)
+    assert pace == CommitPace(Instant(0.2), gathered=10)
 
 
 @pytest.mark.parametrize("store_s", [0.001, 0.02, 0.3], ids="store answers in {}".format)

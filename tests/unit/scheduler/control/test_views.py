@@ -178,6 +178,26 @@ def test_filters_narrow(world):
     assert len(tasks(world, services=[web], only_wanted=True)) == 3
 
 
+def looked_at(world, **wanted):
+    viewer = TaskViewer(world.state, world.now)
+    return len(list(iter_tasks(world.state, TaskFilter(**wanted), viewer)))
+
+
+def test_who_asks_for_a_nodes_tasks_has_no_others_looked_at(world):
+    world.create(a_spec(replicas=30))
+    world.create(a_spec("everywhere", is_global=True))
+    world.create(a_spec("nowhere", is_global=True, cpus=1000))  # Its tasks wait on their nodes.
+    world.settle()
+    assert looked_at(world) == 36
+    assert looked_at(world, nodes={"n2"}, only_wanted=True) == 12
+    world.fail(next(it for it in world.running("web") if it.node_id == "n2"))
+    world.settle()
+    for only_wanted in (False, True):
+        shown = tasks(world, nodes={"n2"}, only_wanted=only_wanted)
+        everywhere = tasks(world, only_wanted=only_wanted)
+        assert shown == [view for view in everywhere if view.node_id == "n2"]
+
+
 def test_a_task_that_goes_while_a_list_is_made_is_left_out(world):
     it = world.create(a_spec(replicas=3))
     world.settle()
