@@ -9,7 +9,8 @@ Invariants (tests/contract/test_kernel_keepalive.py): a peer that is cut off is 
 `IDLE_S + TIMEOUT_S` and a little; what a listener is told holds for all that it accepts.
 
 A socket of gRPC's is reached by its number under `/proc/self/fd`. What the kernel is told of a
-duplicate holds for the socket itself. gRPC sets TCP_USER_TIMEOUT by its own PINGs' time limit.
+duplicate holds for the socket itself. gRPC sets TCP_USER_TIMEOUT by its own PINGs' time limit; what
+it is told here holds.
 """
 
 import itertools
@@ -21,7 +22,12 @@ from typing import Final
 IDLE_S: Final = 2
 INTERVAL_S: Final = 1
 TIMEOUT_S: Final = 2
-"""How long a peer may leave questions, or anything that was sent, without an answer."""
+"""How long a peer may leave questions without an answer."""
+UNHEARD_S: Final = IDLE_S + TIMEOUT_S - INTERVAL_S / 2
+"""How long it may be silent when a question is due or anything was sent. This, and no count of
+questions, decides where it is set (tcp(7), TCP_USER_TIMEOUT), and it counts from what was heard
+last: at `TIMEOUT_S` one packet that was lost, or came a second late, broke a connection. Half an
+interval less than all that is allowed, so that no rounding adds a question."""
 
 _FDS: Final = "/proc/self/fd"
 _NEWEST: Final = 32
@@ -83,7 +89,7 @@ def _arm(fd: int, is_meant: Callable[[socket.socket], bool]) -> bool | None:
             it.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, IDLE_S)
             it.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, INTERVAL_S)
             it.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, TIMEOUT_S // INTERVAL_S)
-            it.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TIMEOUT_S * 1000)
+            it.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNHEARD_S * 1000))
             it.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             return True
     except OSError:

@@ -51,6 +51,20 @@ def watched(port):
     return found
 
 
+def unheard_ms(port):
+    """Return by our sockets of a port how long the kernel lets their peers be silent."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            with kernel_keepalive.duplicate(int(name)) as it:
+                is_ours = it.family in (socket.AF_INET, socket.AF_INET6)
+                if is_ours and port in (it.getsockname()[1], it.getpeername()[1]):
+                    found.append(it.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+        except OSError:
+            continue
+    return found
+
+
 async def lose_the_machine(loses_link):
     server, methods = make_server(keepalive=RARE), Methods()
     server.add_generic_rpc_handlers((methods,))
@@ -61,6 +75,11 @@ async def lose_the_machine(loses_link):
         assert await call.read() == b"open"
         assert kernel_keepalive.arm_connection(port), "there is a connection"
         assert watched(port) == [True, True], "what was accepted is watched as its listener is"
+        second_question_ms = (kernel_keepalive.IDLE_S + kernel_keepalive.INTERVAL_S) * 1000
+        at_most_ms = (kernel_keepalive.IDLE_S + kernel_keepalive.TIMEOUT_S) * 1000
+        assert len(unheard_ms(port)) == 2
+        for limit_ms in unheard_ms(port):
+            assert second_question_ms < limit_ms < at_most_ms, "one lost packet breaks nothing"
         open_before = len(os.listdir("/proc/self/fd"))
         assert kernel_keepalive.arm_connection(port), "a connection that is armed is found again"
         assert watched(port) == [True, True]
