@@ -38,7 +38,8 @@ from scheduler.core.state import LeaderState
 from scheduler.core.step import Timers, TurnReport, next_wake, take_turn
 from scheduler.dispatch.desk import AgentDesk, AgentSession, DeskObserver
 from scheduler.dispatch.files import FileOpener, FilePost, cannot_open
-from scheduler.dispatch.packing import Delivery, Packing, Unsealer
+from scheduler.dispatch.packing import Delivery, Packing
+from scheduler.dispatch.told_templates import Unsealer
 from scheduler.event_mark import EventMark
 from scheduler.store.port import ClusterStore
 from scheduler.store.records import encode_changes

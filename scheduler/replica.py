@@ -23,7 +23,7 @@ from scheduler.core.now import Now
 from scheduler.core.state import LeaderState
 from scheduler.directory import Directory
 from scheduler.dispatch.files import FileOpener, cannot_open
-from scheduler.dispatch.packing import Unsealer
+from scheduler.dispatch.told_templates import Unsealer
 from scheduler.election.port import Election, Leadership
 from scheduler.leader import Leader, LeaderObserver
 from scheduler.store.loading import build_state

@@ -53,7 +53,7 @@ def open_credentials(sealer: Sealer | None, sealed: bytes, context: bytes) -> Re
 def credentials_for_agents(
     sealer: Sealer | None, sealed: bytes, context: bytes
 ) -> RegistryAuth | None:
-    """Return what agents are told for the service whose ID is `context`; a `packing.Unsealer`.
+    """Return what agents are told for the service whose ID is `context`; an `Unsealer`.
 
     What cannot be opened must not end the leadership: agents then pull without credentials, their
     errors show at the tasks, and the log says why.

@@ -7,9 +7,8 @@ Duty: gather assignments and turn them into the next message. Not here: when a m
 import asyncio
 from collections.abc import Collection, Mapping
 
-from berth.model.ids import Epoch, NodeId, Revision, TaskId
+from berth.model.ids import Epoch, NodeId, Revision, ServiceId, TaskId
 from berth.v1 import dispatcher_pb2 as pb
-from berth.v1 import types_pb2
 from scheduler.dispatch.files import FileBatch, HeldFiles
 from scheduler.dispatch.messages import TemplateKey
 
@@ -25,7 +24,8 @@ class Outbox:
         self._direct: list[pb.SchedulerMessage | FileBatch] = []
         self._tasks: dict[TaskId, bytes] = {}
         """As `told_tasks` makes them: parsed all at once when they leave."""
-        self._templates: dict[tuple[str, int], types_pb2.TaskTemplate] = {}
+        self._templates: dict[tuple[ServiceId, int], bytes] = {}
+        """As `told_templates` makes them."""
         self._forgotten: dict[TaskId, None] = {}
         self._purged: list[str] = []
         self._is_complete = False
@@ -40,7 +40,7 @@ class Outbox:
         self,
         revision: Revision,
         tasks: Mapping[TaskId, bytes],
-        templates: list[types_pb2.TaskTemplate],
+        templates: Mapping[tuple[ServiceId, int], bytes],
         forgotten: Collection[TaskId],
         *,
         complete: bool = False,
@@ -51,8 +51,7 @@ class Outbox:
             self._forgotten.clear()
             self._is_complete = True
         self._tasks.update(tasks)
-        for template in templates:
-            self._templates[template.service_id, template.version] = template
+        self._templates.update(templates)
         for task_id in forgotten:
             self._tasks.pop(task_id, None)
             self._forgotten[task_id] = None
@@ -97,12 +96,12 @@ class Outbox:
                 assignments=pb.Assignments(
                     complete=self._is_complete,
                     sequence=self._sequence,
-                    templates=self._templates.values(),
                     forgotten=self._forgotten,
                     purged=self._purged,
                 ),
             )
-            message.assignments.MergeFromString(b"".join(self._tasks.values()))
+            entries = (*self._templates.values(), *self._tasks.values())
+            message.assignments.MergeFromString(b"".join(entries))
             messages.append(message)
             self._tasks.clear()
             self._templates.clear()

@@ -5,32 +5,17 @@ durable. Not here: the single messages' form (messages, files), when (scheduler.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Protocol
 
-import structlog
-
-from berth.errors import BerthError
-from berth.model.ids import NodeId, Revision, TaskId
-from berth.model.registry_auth import RegistryAuth
+from berth.model.ids import NodeId, Revision, ServiceId, TaskId
 from berth.model.task import Task
-from berth.v1 import types_pb2
 from scheduler.core.state import LeaderState
 from scheduler.dispatch.desk import AgentSession
 from scheduler.dispatch.files import FilePost
-from scheduler.dispatch.messages import TemplateKey, template_key, template_of
+from scheduler.dispatch.messages import template_key
 from scheduler.dispatch.told_tasks import told_task
-
-log = structlog.get_logger()
+from scheduler.dispatch.told_templates import ToldTemplates, Unsealer
 
 Delivery = Callable[[Revision], None]
-
-
-class Unsealer(Protocol):
-    """Opens stored registry credentials."""
-
-    def __call__(self, sealed: bytes, context: bytes) -> RegistryAuth | None:
-        """Return the credentials, or None where there are none."""
-        ...
 
 
 class Packing:
@@ -47,7 +32,7 @@ class Packing:
         self._state = state
         self._sessions = sessions
         self._files = files
-        self._unseal = unseal
+        self._templates = ToldTemplates(state, unseal)
         self._note_sent = note_sent
 
     def pack(
@@ -66,17 +51,17 @@ class Packing:
             purged: by node, the ended tasks whose containers may go.
         """
         deliveries: list[Delivery] = []
-        made: dict[TemplateKey, types_pb2.TaskTemplate] = {}
         for session in joining:
             tasks = list(self._state.node_tasks.get(session.node, ()))
-            deliveries.append(self._parcel_for(session, tasks, [], made, complete=True))
+            deliveries.append(self._parcel_for(session, tasks, [], complete=True))
         for node in sorted({*untold, *forgotten}):
             told = self._sessions.get(node)
             if told is not None:
                 tasks = untold.get(node, [])
                 gone = forgotten.get(node, [])
-                deliveries.append(self._parcel_for(told, tasks, gone, made, complete=False))
+                deliveries.append(self._parcel_for(told, tasks, gone, complete=False))
         self._files.forget_opened()
+        self._templates.forget_credentials()
         deliveries += [self._purge(node, task_ids) for node, task_ids in sorted(purged.items())]
         return deliveries
 
@@ -85,23 +70,19 @@ class Packing:
         session: AgentSession,
         tasks: Collection[Task],
         forgotten: Collection[TaskId],
-        made: dict[TemplateKey, types_pb2.TaskTemplate],
         *,
         complete: bool,
     ) -> Delivery:
-        """Freeze one session's part; `made` holds the templates that others were sent just now."""
+        """Freeze one session's part."""
         assignments: dict[TaskId, bytes] = {}
-        templates: list[types_pb2.TaskTemplate] = []
+        templates: dict[tuple[ServiceId, int], bytes] = {}
         for task in tasks:
             record = self._state.services[task.service_id].record
             assignments[task.id] = task.told or told_task(task, record)
             key = template_key(record, task)
             if key not in session.outbox.seen_templates:
                 session.outbox.seen_templates.add(key)
-                template = made.get(key)
-                if template is None:
-                    template = made[key] = self._template(task)
-                templates.append(template)
+                templates[task.service_id, task.template_version] = self._templates.entry(task)
         gone = list(forgotten)
         files = self._files.batches(session.outbox.files, self._state.services, tasks, forgotten)
 
@@ -120,16 +101,3 @@ class Packing:
                 session.outbox.purge(revision, [str(task_id) for task_id in task_ids])
 
         return deliver
-
-    def _template(self, task: Task) -> types_pb2.TaskTemplate:
-        record = self._state.services[task.service_id].record
-        # Whichever run of a job it is of: every run is to have the newest credentials.
-        is_newest = record.job is not None or task.template_version == record.template_version
-        sealed = record.sealed_auth if is_newest else record.previous_sealed_auth
-        auth = None
-        try:
-            auth = self._unseal(sealed, record.id.encode())
-        except BerthError as error:
-            # The pull will say what it lacks; one service's credentials must not end a leadership.
-            log.error("credentials_unreadable", service=record.spec.name, why=error.message)
-        return template_of(record, task.template_version, auth, self._state.networks)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from berth.model.ids import Epoch, NodeId, Revision, TaskId
+from berth.model.ids import Epoch, NodeId, Revision, ServiceId, TaskId
 from berth.v1 import dispatcher_pb2 as pb
 from berth.v1 import types_pb2
 from scheduler.dispatch.outbox import Outbox
@@ -33,7 +33,11 @@ def put(
         entry = pb.Assignments(tasks=[message])
         assignments[TaskId(task_id)] = entry.SerializeToString()
     gone = [TaskId(word) for word in forgotten.split()]
-    known = [types_pb2.TaskTemplate(service_id=word, version=1) for word in templates.split()]
+    known = {}
+    for word in templates.split():
+        template = types_pb2.TaskTemplate(service_id=word, version=1)
+        entry = pb.Assignments(templates=[template])
+        known[ServiceId(word), 1] = entry.SerializeToString()
     outbox.put(Revision(revision), assignments, known, gone, complete=complete)
 
 

@@ -90,7 +90,7 @@ def test_the_first_message_leaves_at_once_and_what_soon_follows_travels_together
             outbox = led.leader.sessions["n1"].outbox
             for name, pause_s in (("t1", 0.009), ("t2", 0.009), ("t3", 0.009), ("t4", 1)):
                 entry = pb.Assignments(tasks=[types_pb2.TaskAssignment(task_id=name)])
-                outbox.put(Revision(9), {TaskId(name): entry.SerializeToString()}, [], [])
+                outbox.put(Revision(9), {TaskId(name): entry.SerializeToString()}, {}, [])
                 await clock.sleep(pause_s)
             await clock.sleep(1)
             stream.says.put_nowait(None)
