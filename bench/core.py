@@ -5,7 +5,7 @@
 Counted: supervising, making the tasks, constraints, ranking, taking the nodes, and encoding each
 node's document and each node's assignments. Commits are made when the leader's own loop would make
 them (`scheduler.commit_pace`) with a store that answers at once and a user who waits for his
-services' records; its clock shows the CPU time used plus the loop's pause of each turn. Not
+services' records; its clock shows the CPU time used plus the loop's pauses. Not
 counted: etcd, gRPC, agents. Every service has two constraints of its own and reserves CPU and
 memory. Seconds are CPU time of this one process, so that other work on the machine does not count.
 The collector is set and tended as a leader does it. `limit_us_per_task` is what the same tasks cost
@@ -30,6 +30,7 @@ from scheduler.cohort_forms import make_forms
 from scheduler.commit_pace import NODES_PER_SLICE, CommitPace, Due
 from scheduler.core import commands, membership
 from scheduler.core.cluster_record import ClusterRecord
+from scheduler.core.costs import turns_in_a_row
 from scheduler.core.now import Now
 from scheduler.core.placement.demand import compile_demand
 from scheduler.core.placement.place import could_fit
@@ -135,7 +136,8 @@ def fill(state: LeaderState, services: int, replicas: int, rng: random.Random) -
     is_unfinished = True
     while is_unfinished:
         turn_began = time.process_time()
-        now = now_at(turn_began - begun + TURN_PAUSE_S * len(turns))
+        pauses = len(turns) // turns_in_a_row(len(state.nodes))
+        now = now_at(turn_began - begun + TURN_PAUSE_S * pauses)
         tending.begin_turn(is_burst=bool(turns))
         report = take_turn(state, timers, now)
         make_forms(state)

@@ -40,7 +40,7 @@ before all is looked at again. A freeze catches what is in use of calls that are
 thousand objects at most; a look at all holds the event loop for half a second with 100,000
 tasks."""
 
-GROWTH_MIN: Final = 500
+GROWTH_MIN: Final = 250
 """From so many tasks placed by one turn on, freezing what it made is worth a look beforehand."""
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from berth.model.instant import Instant
+from scheduler.core.costs import turns_in_a_row
 
 COMMIT_EVERY_S = 0.1
 """How long tasks gather at least in a burst, even if somebody waits for them, or nodes are few."""
@@ -34,9 +35,9 @@ MESSAGE_COST_S = 0.0006
 FAT_MESSAGE_TASKS = 20
 """From here on, waiting for more tasks a message gains little."""
 
-NODES_PER_SLICE = 15
-"""How many nodes' documents and messages are made before others may run: about a millisecond, and
-an eighth of what fits into one transaction."""
+NODES_PER_SLICE = 10
+"""How many nodes' documents and messages are made before others may run: a millisecond or two with
+twenty tasks each, and a twelfth of what fits into one transaction."""
 
 JOINING_PER_COMMIT = 32
 """How many sessions that have begun get their complete assignment set by one commit: thousands
@@ -128,3 +129,23 @@ class CommitPace:
         if has_changes and undelivered < COMMITS_AHEAD:
             return Due.RECORDS
         return Due.NOTHING
+
+
+@dataclass(slots=True)
+class TurnRow:
+    """Short turns of a burst, between which others run for one round of the loop only."""
+
+    taken: int = 0
+
+    def ends(self, *, is_unfinished: bool, nodes: int) -> bool:
+        """Count a turn; return whether a pause follows it.
+
+        Args:
+            is_unfinished: whether it left work for the next one.
+            nodes: of the cluster.
+        """
+        self.taken += 1
+        if is_unfinished and self.taken < turns_in_a_row(nodes):
+            return False
+        self.taken = 0
+        return True

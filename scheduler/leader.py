@@ -30,6 +30,7 @@ from scheduler.commit_pace import (
     NODES_PER_SLICE,
     CommitPace,
     Due,
+    TurnRow,
 )
 from scheduler.commits_under_way import CommitsUnderWay
 from scheduler.core import membership
@@ -49,7 +50,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 TURN_PAUSE_S = 0.002
-"""Between two turns under load: lets events gather, and lets every other coroutine run."""
+"""After a turn, or a row of short ones: lets events gather, and lets every other coroutine run."""
 
 TICK_S = 0.5
 PAUSE_NOTICED_S = 1.0
@@ -172,6 +173,7 @@ class Leader:
     async def _take_turns(self) -> None:
         self._expected = self._clock.instant()
         pace, is_burst = CommitPace(self._expected), False
+        row = TurnRow()
         while True:
             now = self.now()
             self._note_pause(now.instant)
@@ -196,14 +198,17 @@ class Leader:
             if due is Due.ALL or self._is_committing:
                 await self._commit_turn()
             elif due is Due.RECORDS:
+                await self._clock.sleep(0)  # As between slices.
                 self._commit_slice(nodes_max=0)  # Users do not wait until tasks have gathered.
             if report.is_unfinished:
                 self._due.set()
-            await self._clock.sleep(TURN_PAUSE_S)
+            has_pause = row.ends(is_unfinished=report.is_unfinished, nodes=len(self.state.nodes))
+            pause_s = TURN_PAUSE_S if has_pause else 0.0
+            await self._clock.sleep(pause_s)
             wake_at = next_wake(self.state, self._timers)
             wait_s = min(max(wake_at - self._clock.instant(), 0.0), TICK_S)
             # Counted from the turn's beginning: a pause may hit at any point of the round.
-            self._expected = Instant(self._expected + TURN_PAUSE_S + wait_s)
+            self._expected = Instant(self._expected + pause_s + wait_s)
             await self._wait_due(wait_s)
 
     def _note_pause(self, now: Instant) -> None:

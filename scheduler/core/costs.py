@@ -8,10 +8,14 @@ and `Now` giving the same turn. bench/core.py prints how long turns really take.
 
 from typing import Final
 
-TURN_SHARE_US: Final = 2500
-"""What supervision may cost in one turn, and what placement may; the loop waits for both.
+TURN_SHARE_US: Final = 1250
+"""What supervision may cost in one turn, and what placement may; the loop waits for both. Four
+hundred tasks of a group are made and placed for that."""
 
-A group of a thousand can then be placed in one pass over the nodes."""
+TURN_SHARE_US_MAX: Final = 2500
+_SHARE_US_A_NODE: Final = 0.25
+"""So much a node if that is more: a pass over many nodes is to be worth it. With 10,000 a thousand
+tasks of a group are placed in one."""
 
 SERVICE_US: Final = 10
 """To look at a service at all."""
@@ -30,6 +34,16 @@ GROUP_US: Final = 400
 
 BIND_US: Final = 2
 """To give one task of a group the node that was found, or to make it there."""
+
+
+def turn_share_us(nodes: int) -> int:
+    """Return what supervision, and what placement, may cost in a turn of a cluster of `nodes`."""
+    return min(max(TURN_SHARE_US, int(nodes * _SHARE_US_A_NODE)), TURN_SHARE_US_MAX)
+
+
+def turns_in_a_row(nodes: int) -> int:
+    """Return how many turns of a burst cost as much as the longest one, and so earn its pause."""
+    return TURN_SHARE_US_MAX // turn_share_us(nodes)
 
 
 def group_us(tasks: int) -> int:

@@ -15,7 +15,7 @@ from berth.model.ids import NodeId, ServiceId
 from berth.model.instant import NEVER, START, Instant, Timestamp, after
 from scheduler.core import membership
 from scheduler.core.clock_steps import forget_future
-from scheduler.core.costs import GROUP_US, SERVICE_US, TURN_SHARE_US
+from scheduler.core.costs import GROUP_US, SERVICE_US, turn_share_us
 from scheduler.core.now import Now
 from scheduler.core.refresh import refresh_documents
 from scheduler.core.scheduling import schedule
@@ -89,15 +89,16 @@ def take_turn(state: LeaderState, timers: Timers, now: Now) -> TurnReport:
             if slot is not None:
                 state.services[service_id].dirty_slots[slot] = None
             state.dirty[service_id] = None
-    left_us, placed = TURN_SHARE_US, state.placed
-    for service_id in list(islice(state.dirty, TURN_SHARE_US // SERVICE_US + 1)):
+    share_us, placed = turn_share_us(len(state.nodes)), state.placed
+    left_us = share_us
+    for service_id in list(islice(state.dirty, share_us // SERVICE_US + 1)):
         if left_us < GROUP_US:
             break  # The next turn begins with a group that this one would only break up.
         state.dirty.pop(service_id, None)
         service = state.services.get(service_id)
         if service is not None:
             left_us -= supervise(state, service, now, partial(_wake, timers, service_id), left_us)
-    schedule(state, now, TURN_SHARE_US)
+    schedule(state, now, share_us)
     state.chronicle.seal(now.timestamp)
     return TurnReport(lost, state.placed - placed, bool(state.dirty or state.newly_waiting))
 

@@ -221,9 +221,9 @@ class AgentDesk:
         self._told_period_s = liveness.heartbeat_period_s(
             self._state.cluster.settings, len(self._state.nodes)
         )
+        told = self.told_settings()  # Once: for thousands of sessions it would hold the loop up.
         for session in self.sessions.values():
-            message = dispatcher_pb2.SchedulerMessage(settings=self.told_settings())
-            session.outbox.put_message(message)
+            session.outbox.put_message(dispatcher_pb2.SchedulerMessage(settings=told))
 
     def hear(self, session: AgentSession) -> None:
         """Note that a session's agent lives: it has sent a message, which may wait for its turn."""
