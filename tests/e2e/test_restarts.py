@@ -12,6 +12,15 @@ from tests.hosts import ImageFactory
 pytestmark = pytest.mark.e2e
 
 
+@pytest.fixture(autouse=True)
+def patience(cluster: TestCluster) -> None:
+    """A node is not lost while its agent or its Engine starts, which takes long on a busy machine.
+
+    Who is lost has its tasks started elsewhere, which is another case than these.
+    """
+    cluster.control.change_settings(lost_after_s=60.0)
+
+
 def victim_of(cluster: TestCluster, service: str) -> AgentProgram:
     """Choose a node that runs tasks of the service."""
     return cluster.agent(steadiest_node(cluster, nodes_of(cluster, service)))
