@@ -51,10 +51,7 @@ async def measure(args: argparse.Namespace, made: Rig, found: Measured) -> None:
                         await asyncio.sleep(args.idle_s / 3)
                         part = await measure_idle(made, args.idle_s)
                 case "dispatch":
-                    part = await measure_dispatch(
-                        made, client, services=args.services, replicas=args.replicas,
-                        clients=args.clients, prefix="dispatch",
-                    )  # fmt: skip
+                    part = await measure_dispatches(args, made, client)
                 case "create":
                     part = await measure_dispatch(
                         made, client, services=args.singles, replicas=1,
@@ -68,6 +65,24 @@ async def measure(args: argparse.Namespace, made: Rig, found: Measured) -> None:
             found.samples |= part.samples
     finally:
         await client.aclose()
+
+
+async def measure_dispatches(args: argparse.Namespace, made: Rig, client: Client) -> Measured:
+    """Dispatch as many tasks as was asked for; of several numbers each is told by its own name."""
+    found = Measured()
+    for replicas in args.replicas:
+        is_alone = len(args.replicas) == 1
+        part = await measure_dispatch(
+            made, client, services=args.services, replicas=replicas, clients=args.clients,
+            prefix="dispatch" if is_alone else f"dispatch_{args.services * replicas}",
+        )  # fmt: skip
+        found.figures |= part.figures
+        found.samples |= part.samples
+    return found
+
+
+def numbers_of(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
 
 
 def steps_of(text: str) -> list[str]:
@@ -84,7 +99,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2, help="that simulate the agents")
     parser.add_argument("--steps", type=steps_of, default="idle,dispatch", help=", ".join(STEPS))
     parser.add_argument("--services", type=int, default=20)
-    parser.add_argument("--replicas", type=int, default=5000)
+    parser.add_argument("--replicas", type=numbers_of, default=[5000], help="one, or several")
     parser.add_argument("--singles", type=int, default=1000, help="services of the step create")
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--start-s", type=float, default=0.0, help="a container's start takes")
@@ -95,7 +110,7 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     found = Measured({"agents": args.agents})
     if args.limit:
-        found.figures |= measure_limit(args.agents, args.services * args.replicas)
+        found.figures |= measure_limit(args.agents, args.services * max(args.replicas))
     schedulers = 2 if "take-over" in args.steps else 1
     victims = VICTIMS if "loss" in args.steps else 0
     with rig(

@@ -1,10 +1,11 @@
 """Row 12: the CPU per task as nodes and tasks grow, with a plot.
 
-    python -m bench.growth [--quick] [--core] [--save FILE]
+    python -m bench.growth [--quick] [--core | --clusters] [--agents 1000,2000] [--save FILE]
 
-The core alone at 1,000 to 10,000 nodes and 10,000 to 1,000,000 tasks (two to four minutes), and a
-whole cluster with 1,000 to 5,000 agents (not with --core), each in processes of its own. The plot
-is written beside FILE.
+The core alone at 1,000 to 10,000 nodes: 10,000 to 1,000,000 tasks of 20 services ("core"), and
+10,000 and 100,000 services of one ("lone"), in two to four minutes; and a whole cluster with 1,000
+to 10,000 agents, which is given 10,000 tasks and then 100,000. Each number of nodes has processes
+of its own. The plot is written beside FILE.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.figures import save
@@ -19,8 +21,9 @@ from bench.plot import Line, plot_svg
 
 NODES = (1000, 2000, 5000, 10_000)
 TASKS = (10_000, 100_000, 1_000_000)
-AGENTS = (1000, 2000, 5000)
+AGENTS = (1000, 2000, 5000, 10_000)
 QUICK_NODES, QUICK_TASKS, QUICK_AGENTS = (100, 200), (1000, 2000), (10, 20)
+QUICK_CLUSTER_TASKS = (200, 400)
 
 
 def figures_of(module: str, *flags: str) -> dict[str, float]:
@@ -33,56 +36,87 @@ def figures_of(module: str, *flags: str) -> dict[str, float]:
         return figures
 
 
-def measure_clusters(found: dict[str, float], *, is_quick: bool) -> list[tuple[float, float]]:
-    """Return the whole leader's CPU per task by its number of agents; note it in `found`."""
-    leader: list[tuple[float, float]] = []
-    for agents in QUICK_AGENTS if is_quick else AGENTS:
-        share = 20 if is_quick else 2500
-        flags = ("--steps=dispatch", f"--agents={agents}", f"--replicas={share}")
+class Found:
+    """The figures, and the lines of the plot."""
+
+    def __init__(self) -> None:
+        self.figures: dict[str, float] = {}
+        self.lines: list[Line] = []
+
+    def grow(self, name: str, label: str, points: Sequence[tuple[float, float]]) -> None:
+        """Draw a line, and tell by how much its last point is above its first."""
+        self.lines.append((label, points))
+        if points:
+            self.figures[f"{name}_growth"] = points[-1][1] / points[0][1]
+
+
+def measure_core(found: Found, nodes: Sequence[int], tasks: Sequence[int], *, each: str) -> None:
+    """Measure the core: 20 services that have so many tasks in all, or as many services of one."""
+    for total in tasks:
+        points = []
+        services, replicas = (20, total // 20) if each == "core" else (total, 1)
+        for count in nodes:
+            flags = (f"--services={services}", f"--replicas={replicas}", f"--nodes={count}")
+            figures = figures_of("bench.core", *flags)
+            us, times = figures["us_per_task"], figures["times_the_limit"]
+            points.append((count, us))
+            found.figures[f"{each}_us_per_task_{count}n_{total}t"] = us
+            found.figures[f"{each}_times_the_limit_{count}n_{total}t"] = times
+            words = f"{count:>7,} nodes {total:>9,} tasks {us:8.2f} us/task"
+            print(f"{each}: {words}, {times:.1f} times the limit", flush=True)
+        found.grow(f"{each}_{total}t", f"{each}, {total:,} tasks", points)
+
+
+def measure_clusters(found: Found, agents: Sequence[int], tasks: Sequence[int]) -> None:
+    """Measure whole leaders by their number of agents: each is given all the tasks in turn."""
+    points: dict[int, list[tuple[float, float]]] = {total: [] for total in tasks}
+    replicas = ",".join(str(total // 20) for total in tasks)
+    for count in agents:
+        flags = ("--steps=dispatch", f"--agents={count}", f"--replicas={replicas}")
         figures = figures_of("bench.cluster", *flags)
-        us = figures["dispatch_leader_us_per_task"]
-        leader.append((agents, us))
-        found[f"leader_us_per_task_{agents}a"] = us
-        found[f"agents_us_per_task_{agents}a"] = figures["dispatch_agents_us_per_task"]
-        print(f"cluster: {agents:>6,} agents, leader {us:8.2f} us/task", flush=True)
-    return leader
+        for total in tasks:
+            for part in ("leader", "agents", "etcd"):
+                us = figures[f"dispatch_{total}_{part}_us_per_task"]
+                found.figures[f"{part}_us_per_task_{count}a_{total}t"] = us
+            rate = figures[f"dispatch_{total}_tasks_per_s"]
+            found.figures[f"tasks_per_s_{count}a_{total}t"] = rate
+            us = found.figures[f"leader_us_per_task_{count}a_{total}t"]
+            points[total].append((count, us))
+            words = f"{count:>6,} agents {total:>9,} tasks, leader {us:8.2f} us/task"
+            print(f"cluster: {words}, {rate:,.0f} tasks/s", flush=True)
+    for total, line in points.items():
+        found.grow(f"leader_{total}t", f"whole leader, {total:,}", line)
+
+
+def numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--core", action="store_true", help="leave the clusters out")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--core", action="store_true", help="leave the clusters out")
+    only.add_argument("--clusters", action="store_true", help="leave the core out")
+    parser.add_argument("--agents", type=numbers, help="how many, by commas")
     parser.add_argument("--save", type=Path, help="Append the figures to this file, as JSON.")
     args = parser.parse_args()
-    nodes, tasks = (QUICK_NODES, QUICK_TASKS) if args.quick else (NODES, TASKS)
-    found: dict[str, float] = {}
-    lines: list[Line] = []
-    for total in tasks:
-        points = []
-        for count in nodes:
-            replicas = total // 20
-            flags = ("--services=20", f"--replicas={replicas}", f"--nodes={count}")
-            figures = figures_of("bench.core", *flags)
-            us = figures["us_per_task"]
-            points.append((count, us))
-            found[f"core_us_per_task_{count}n_{total}t"] = us
-            found[f"core_times_the_limit_{count}n_{total}t"] = figures["times_the_limit"]
-            print(
-                f"core: {count:>7,} nodes {total:>9,} tasks {us:8.2f} us/task,"
-                f" {figures['times_the_limit']:.1f} times the limit",
-                flush=True,
-            )
-        lines.append((f"core, {total:,} tasks", points))
-    middle = tasks[len(tasks) // 2]
-    by_nodes = [found[f"core_us_per_task_{count}n_{middle}t"] for count in nodes]
-    found["core_growth_10k_by_1k"] = by_nodes[-1] / by_nodes[0]
+    found = Found()
+    quick = args.quick
+    if not args.clusters:
+        nodes, tasks = (QUICK_NODES, QUICK_TASKS) if quick else (NODES, TASKS)
+        measure_core(found, nodes, tasks, each="core")
+        measure_core(found, nodes, tasks[:2], each="lone")
+        middle = tasks[len(tasks) // 2]
+        found.figures["core_growth_10k_by_1k"] = found.figures[f"core_{middle}t_growth"]
     if not args.core:
-        lines.append(("whole leader", measure_clusters(found, is_quick=args.quick)))
-    save("growth", vars(args), found, {}, args.save)
+        agents = args.agents or (QUICK_AGENTS if quick else AGENTS)
+        measure_clusters(found, agents, QUICK_CLUSTER_TASKS if quick else TASKS[:2])
+    save("growth", vars(args), found.figures, {}, args.save)
     if args.save is not None:
-        title = "The leader's CPU per task"
-        picture = plot_svg(title, "nodes", "microseconds of CPU per task", lines)
-        args.save.with_name("growth-quick.svg" if args.quick else "growth.svg").write_text(picture)
+        title = "CPU per task"
+        picture = plot_svg(title, "nodes", "microseconds of CPU per task", found.lines)
+        args.save.with_name("growth-quick.svg" if quick else "growth.svg").write_text(picture)
 
 
 if __name__ == "__main__":

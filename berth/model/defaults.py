@@ -98,6 +98,9 @@ def effective_stop_grace_s(container: ContainerSpec) -> float:
     return STOP_GRACE_S if container.stop_grace_s is None else container.stop_grace_s
 
 
+_SPREAD = PlacementStrategy.SPREAD
+
+
 def effective_strategy(task: TaskSpec) -> PlacementStrategy:
     """Return how nodes are ranked: spread where the spec does not say."""
-    return task.placement.strategy or PlacementStrategy.SPREAD
+    return task.placement.strategy or _SPREAD

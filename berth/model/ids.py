@@ -5,6 +5,7 @@ clients shorten and match them as they are used to.
 """
 
 import hashlib
+import struct
 from functools import lru_cache
 from typing import Final, NewType
 
@@ -28,6 +29,7 @@ BACK_STEP: Final = 0xD134_2543_DE82_EF95
 """What the numbers in task IDs rise by from slot to slot (`first_step`), for ever."""
 
 _STEPS: Final = "s"
+_TWO_NUMBERS: Final = struct.Struct(">QQ").unpack
 _48_BITS: Final = 2**48 - 1
 _52_BITS: Final = 2**52 - 1
 
@@ -83,7 +85,7 @@ def task_id_of_slot(service: ServiceId, slot: int, attempt: int) -> TaskId:
     if names_by_steps(service):
         front, back = first_step(service, attempt)
         front, back = front + slot * FRONT_STEP, back + slot * BACK_STEP
-        return TaskId(f"{front >> 16 & _48_BITS:012x}{back & _52_BITS:013x}")
+        return TaskId("%025x" % ((front >> 16 & _48_BITS) << 52 | back & _52_BITS))
     text = _hash_of(service).copy()
     text.update(b"%d/%d" % (slot, attempt))
     return TaskId(text.hexdigest()[:ID_LENGTH])
@@ -96,8 +98,9 @@ def first_step(service: ServiceId, attempt: int) -> tuple[int, int]:
     The front is what users type: the 48 highest of 64 bits, spread evenly by a multiple of the
     golden ratio. The back is the 52 lowest: its odd step gives each slot another one.
     """
-    digest = hashlib.blake2b(f"{service}/{attempt}".encode(), digest_size=16).digest()
-    return int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:], "big")
+    digest = hashlib.blake2b(b"%b/%d" % (service.encode(), attempt), digest_size=16).digest()
+    front, back = _TWO_NUMBERS(digest)
+    return front, back
 
 
 @lru_cache(maxsize=4096)

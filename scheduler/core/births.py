@@ -12,7 +12,7 @@ resources, which are granted one by one.
 from collections.abc import Sequence
 
 from berth.model.defaults import effective_replicas
-from berth.model.ids import NodeId, task_id
+from berth.model.ids import NodeId, task_id_of_slot
 from berth.model.task import Task, TaskState, newborn_tasks
 from scheduler.core.costs import BIRTH_US, group_us, tasks_within
 from scheduler.core.now import Now
@@ -21,6 +21,10 @@ from scheduler.core.reconcile import Phase
 from scheduler.core.service_state import STORY_LENGTH, ServiceState
 from scheduler.core.state import LeaderState
 from scheduler.core.task_names import task_ids
+
+_ASSIGNED, _RUNNING = TaskState.ASSIGNED, TaskState.RUNNING
+_YOUNG = Phase.YOUNG
+_LONE_US = group_us(1)
 
 
 def bear_newborn(state: LeaderState, service: ServiceState, now: Now, budget_us: int) -> int:
@@ -42,7 +46,7 @@ def bear_newborn(state: LeaderState, service: ServiceState, now: Now, budget_us:
     slots = range(1, replicas + 1)
     service.is_all_dirty = False
     service.dirty_slots.clear()
-    service.open_slots(slots, Phase.YOUNG)
+    service.open_slots(slots, _YOUNG)
     return bear(state, service, slots, now)
 
 
@@ -58,7 +62,9 @@ def bear(state: LeaderState, service: ServiceState, slots: Sequence[int], now: N
     if is_plain and not state.newly_waiting and state.table.relief == state.relief_tried:
         if len(slots) == 1:
             node = place_one(state.table, demand)
-            nodes = () if node is None else (node,)
+            if node is not None:
+                _add_placed_task(state, service, slots[0], node, now)
+                return _LONE_US
         else:
             nodes = place(state.table, demand, len(slots)).nodes
     if nodes:
@@ -111,8 +117,8 @@ def _add_placed_task(
 ) -> None:
     """Do the same for one: most services of a large cluster have no more."""
     record, instant, timestamp = service.record, now.instant, now.timestamp
-    service_id, attempt, wanted = record.id, record.attempt_floor + 1, TaskState.RUNNING
-    known, assigned = task_id(service_id, slot, None, attempt), TaskState.ASSIGNED
+    service_id, attempt = record.id, record.attempt_floor + 1
+    known = task_id_of_slot(service_id, slot, attempt)
     assert known not in state.tasks, f"task {known} exists"
     task = Task(
         known,
@@ -121,10 +127,10 @@ def _add_placed_task(
         None,
         attempt,
         record.template_version,
-        wanted,
+        _RUNNING,
         timestamp,
         node,
-        assigned,
+        _ASSIGNED,
         instant,
         timestamp,
         is_untold=True,
@@ -132,15 +138,11 @@ def _add_placed_task(
     state.tasks[known] = task
     state.node_tasks[node].append(task)
     service.slots[slot] = (task,)
-    state.chronicle.changes += (
-        (service, task, None, None, TaskState.PENDING, wanted, None),
-        (service, task, TaskState.PENDING, wanted, assigned, wanted, None),
-    )
-    state.unsaved.placements[node] = None
-    state.unsaved.tasks[service_id] = None
-    state.untold[node] = None
+    state.chronicle.note_lone_birth(service, task)
+    unsaved = state.unsaved
+    unsaved.placements[node] = unsaved.tasks[service_id] = state.untold[node] = None
     state.placed += 1
-    service.story.append((timestamp, slot, attempt, f"assigned to {node}"))
+    service.tell((timestamp, slot, attempt, f"assigned to {node}"))
 
 
 def _add(
@@ -221,9 +223,11 @@ def _note_places(
     if tasks and tasks[0].cohort is not None:
         state.cohorts.append(tasks)
     last = slice(max(len(tasks) - STORY_LENGTH, 0), None)
-    service.story.extend(
-        (now.timestamp, task.slot, task.attempt, f"assigned to {node}")
-        for task, node in zip(tasks[last], nodes[last], strict=True)
+    service.tell(
+        *(
+            (now.timestamp, task.slot, task.attempt, f"assigned to {node}")
+            for task, node in zip(tasks[last], nodes[last], strict=True)
+        )
     )
 
 

@@ -32,6 +32,7 @@ STORED_MAX: Final = 2_048
 _PER_DOCUMENT: Final = 256
 _ALIKE_MIN: Final = 8
 _NS_PER_S: Final = 1_000_000_000
+_PENDING, _ASSIGNED, _RUNNING = TaskState.PENDING, TaskState.ASSIGNED, TaskState.RUNNING
 
 TaskChange = tuple[
     ServiceState,
@@ -83,6 +84,39 @@ class AlikeChanges(Sequence[TaskChange]):
         return (self._service, self._tasks[place], *self._before, *self._after, None)
 
 
+class LoneBirths(Sequence[TaskChange]):
+    """Tasks that were made and placed one by one: two changes each, held as what they are of."""
+
+    __slots__ = ("_of",)
+
+    def __init__(self) -> None:
+        self._of: list[ServiceState | Task] = []
+
+    def add(self, service: ServiceState, task: Task) -> None:
+        """Note one more, before anybody reads."""
+        self._of += (service, task)
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    @overload
+    def __getitem__(self, place: int) -> TaskChange: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[TaskChange]: ...
+
+    def __getitem__(self, place: int | slice) -> TaskChange | Sequence[TaskChange]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        first = range(len(self))[place] & ~1
+        service, task = self._of[first : first + 2]
+        assert isinstance(service, ServiceState)
+        assert isinstance(task, Task)
+        if place % 2:
+            return (service, task, _PENDING, _RUNNING, _ASSIGNED, _RUNNING, None)
+        return (service, task, None, None, _PENDING, _RUNNING, None)
+
+
 @dataclass(slots=True)
 class Chronicle:
     """See the module. `changes` is where the state appends; all else goes through the methods."""
@@ -110,7 +144,8 @@ class Chronicle:
 
     def note(self, kind: str, action: str, subject: str, attributes: Mapping[str, str]) -> None:
         """Note what happened to an object."""
-        self._close_changes()
+        if self.changes:
+            self._close_changes()
         self._noted.append((kind, action, subject, attributes))
 
     def note_alike(
@@ -122,6 +157,16 @@ class Chronicle:
             return
         self._close_changes()
         self._noted.append(AlikeChanges(service, tasks, before, after))
+
+    def note_lone_birth(self, service: ServiceState, task: Task) -> None:
+        """Note that a task was made, which is wanted RUNNING, and placed at once."""
+        if self.changes:
+            self._close_changes()
+        births = self._noted[-1] if self._noted else None
+        if type(births) is not LoneBirths:
+            births = LoneBirths()
+            self._noted.append(births)
+        births.add(service, task)
 
     def _close_changes(self) -> None:
         if self.changes:

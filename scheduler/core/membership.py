@@ -17,7 +17,7 @@ from scheduler.core.placement.bits import without
 from scheduler.core.placement.filters import matching
 from scheduler.core.placement.place import suits
 from scheduler.core.reports import fold_reports
-from scheduler.core.service_state import ServiceState, slot_of
+from scheduler.core.service_state import ServiceState, noted, slot_of, strike
 from scheduler.core.state import LeaderState
 
 DEPARTING = "its machine is being shut down"
@@ -282,7 +282,10 @@ def check_places(state: LeaderState, node: NodeId) -> None:
             demand = service.demand(service.record.live_version)
             verdicts[task.service_id] = suits(state.table, node, demand)
         if verdicts[task.service_id] != (task.id not in service.misplaced):
-            service.misplaced ^= {task.id}
+            if task.id in service.misplaced:
+                strike(service.misplaced, task.id)
+            else:
+                service.misplaced = noted(service.misplaced, (task.id,))
             state.mark_slot(task.service_id, slot_of(task))
 
 
@@ -295,8 +298,8 @@ def check_places_of(state: LeaderState, service: ServiceState) -> None:
     if not unfit:
         return
     nodes = frozenset(state.table.node_ids(unfit))
-    for tasks in service.slots.values():
-        service.misplaced.update(task.id for task in tasks if task.node_id in nodes)
+    held = (task for tasks in service.slots.values() for task in tasks)
+    service.misplaced = noted(service.misplaced, (t.id for t in held if t.node_id in nodes))
 
 
 def _recent(lost_at: tuple[Timestamp, ...], now: Timestamp) -> tuple[Timestamp, ...]:

@@ -1,11 +1,10 @@
 """One reading of both clocks, taken once a turn and passed through it."""
 
-from dataclasses import dataclass
-
+from berth.model.hot_value import hot_value
 from berth.model.instant import Instant, Timestamp
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class Now:
     """One reading of both clocks, passed through a whole turn."""
 

@@ -62,5 +62,5 @@ def _begin_to_run(
     service.dirty_slots[slot] = None
     state.dirty[task.service_id] = None
     words = f"{_WORD}: {status.error or status.message}"
-    service.story.append((now.timestamp, slot, task.attempt, words))
+    service.tell((now.timestamp, slot, task.attempt, words))
     service.count_running(node, 1)

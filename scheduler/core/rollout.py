@@ -9,7 +9,7 @@ Source of the rules: swarmkit's updater; section 1.3 of Swarm's semantics. Delib
 a drain goes through here as well, start-first unless the service's update order says stop-first.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Set
 from dataclasses import dataclass, field, replace
 
 from berth.model.defaults import EffectiveUpdate, effective_update
@@ -78,16 +78,16 @@ def settle_s(record: ServiceRecord) -> float:
     return active_policy(record).delay_s if status is not None and status.state.is_active else 0.0
 
 
-def is_at_rest(status: UpdateStatus | None, slots: Mapping[str, Set[SlotKey]]) -> bool:
+def is_at_rest(status: UpdateStatus | None, in_phase: Callable[[str], Collection[SlotKey]]) -> bool:
     """Return whether nothing is to be replaced: `plan_rollout` would have nothing to say.
 
     Args:
         status: of the service; a rollout may be active with nothing left to replace.
-        slots: of the service, by phase.
+        in_phase: returns the service's slots that stand at a phase.
     """
     if status is not None and status.state.is_active:
         return False
-    return not (slots.get("outdated") or slots.get("leaving") or slots.get("replacing"))
+    return not (in_phase("outdated") or in_phase("leaving") or in_phase("replacing"))
 
 
 def plan_rollout(view: RolloutView, now: Now) -> RolloutPlan:

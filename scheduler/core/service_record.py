@@ -17,6 +17,7 @@ Invariants: `templates[template_version]` is the template of `spec`; every live 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from berth.errors import ConflictError
@@ -30,6 +31,7 @@ from berth.model.service import EndpointSpec, Placement, ServiceSpec, TaskSpec
 from scheduler.core.job_record import JobRecord
 
 FORMER_IMAGES_KEPT: Final = 20
+_NO_IMAGES: Final[Mapping[int, str]] = MappingProxyType({})
 
 
 class UpdateState(StrEnum):
@@ -172,6 +174,7 @@ def create_record(
         id=service,
         spec=spec,
         templates={1: template_of(spec)},
+        former_images=_NO_IMAGES,
         created_at=now,
         updated_at=now,
         sealed_auth=sealed_auth,

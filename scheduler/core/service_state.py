@@ -5,10 +5,10 @@ keeps all indexes in step), deciding (reconcile, rollout).
 """
 
 import zlib
-from collections import deque
 from collections.abc import Collection, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, TypeVar, cast
 
 from berth.model.ids import NodeId, TaskId
 from berth.model.instant import Instant, Timestamp
@@ -21,9 +21,34 @@ SlotKey = int | NodeId
 """A slot number of a replicated service, or the node that is a global service's slot."""
 
 STORY_LENGTH = 256
+_REPLICATED, _RUNNING = ModeKind.REPLICATED, TaskState.RUNNING
 _SLOTS_PER_SHARD = 256
 _GLOBAL_SHARDS = 16
-_NO_NODES: frozenset[NodeId] = frozenset()
+_SORTED_MIN: Final = 8
+"""Services of more slots keep them by phase too."""
+
+K = TypeVar("K")
+StoryLine = tuple[Timestamp, SlotKey, int, str]
+"""When, which slot, its attempt, and what happened."""
+
+_NO_SLOTS: Final[frozenset[SlotKey]] = frozenset()
+_NO_TASKS: Final[frozenset[TaskId]] = frozenset()
+_NO_NODES: Final[frozenset[NodeId]] = frozenset()
+"""What most services have in their notes: one object for all, where an empty set is 216 bytes."""
+
+
+def noted(notes: AbstractSet[K], more: Iterable[K]) -> AbstractSet[K]:
+    """Return a service's notes with `more` in them: the same set, or one of its own from now on."""
+    if isinstance(notes, set):
+        notes.update(more)
+        return notes
+    return {*notes, *more} or notes
+
+
+def strike(notes: AbstractSet[K], one: K) -> None:
+    """Take `one` out of a service's notes, if it is there."""
+    if isinstance(notes, set):
+        notes.discard(one)
 
 
 @dataclass(slots=True, eq=False, init=False)
@@ -32,6 +57,9 @@ class ServiceState:
 
     `phases` says of each slot how it stands (scheduler.core.reconcile); `begun` are the slots that
     the running rollout has worked on. Both are derived, and found again after a take-over.
+
+    Most services of a large cluster are small and at rest: what they have no use for they do not
+    hold. Hence notes that are added to by `noted`, and no containers but for what is there.
     """
 
     record: ServiceRecord
@@ -40,22 +68,23 @@ class ServiceState:
     dirty_slots: dict[SlotKey, None]
     is_all_dirty: bool
     phases: dict[SlotKey, str]
-    slots_by_phase: dict[str, set[SlotKey]]
-    begun: set[SlotKey]
-    failed: set[SlotKey]
+    _by_phase: dict[str, set[SlotKey]] | None
+    """The same the other way round, once there are many."""
+    begun: AbstractSet[SlotKey]
+    failed: AbstractSet[SlotKey]
     """Slots in which a task of the running rollout failed; it does not wait for them."""
-    handing_over: set[SlotKey]
+    handing_over: AbstractSet[SlotKey]
     """Slots in which a task of another template gives way to one that does not run yet."""
-    closing: set[SlotKey]
+    closing: AbstractSet[SlotKey]
     """Slots that are not wanted any more and still have tasks."""
-    misplaced: set[TaskId]
+    misplaced: AbstractSet[TaskId]
     """Tasks whose node no longer satisfies the placement constraints."""
     failures_by_node: dict[NodeId, list[Instant]]
     run_seen: int
     """Of a job: the run that `phases` and `next_slot` are about."""
     next_slot: int
     """Of a replicated job: every lower slot takes part in the run already."""
-    candidates: frozenset[NodeId]
+    candidates: AbstractSet[NodeId]
     """Of a global job: the nodes that satisfy its constraints, as of the last look at all slots."""
     is_fresh: bool
     """True until the first plan after a take-over, which must find out what was under way."""
@@ -65,14 +94,15 @@ class ServiceState:
     """How many of the running ones each node has; a node without any is not there."""
     places: int
     """Rises whenever `running_on` gains or loses a node."""
-    story: deque[tuple[Timestamp, SlotKey, int, str]]
-    _demands: dict[int, tuple[Template, Demand]]
+    story: list[StoryLine]
+    """The newest lines, oldest first."""
+    _demands: tuple[tuple[Template, Demand], ...]
+    """Of the templates in use that were asked about: one, but for rollouts."""
 
     def __init__(self, record: ServiceRecord) -> None:
         """Know nothing yet but the record.
 
-        By hand, since most services of a large cluster are small: a factory for each of these
-        containers costs more than the container.
+        By hand: a factory for each of these containers costs more than the container.
         """
         self.record = record
         self.slots = {}
@@ -80,12 +110,9 @@ class ServiceState:
         self.dirty_slots = {}
         self.is_all_dirty = True
         self.phases = {}
-        self.slots_by_phase = {}
-        self.begun = set()
-        self.failed = set()
-        self.handing_over = set()
-        self.closing = set()
-        self.misplaced = set()
+        self._by_phase = None
+        self.begun = self.failed = self.handing_over = self.closing = _NO_SLOTS
+        self.misplaced = _NO_TASKS
         self.failures_by_node = {}
         self.run_seen = 0
         self.next_slot = 1
@@ -95,31 +122,39 @@ class ServiceState:
         self.running = 0
         self.running_on = {}
         self.places = 0
-        self.story = deque(maxlen=STORY_LENGTH)
-        self._demands = {}
+        self.story = []
+        self._demands = ()
 
     def demand(self, template_version: int) -> Demand:
         """Return what a task of that template needs, compiled once."""
-        template = self.record.templates[template_version]
-        compiled = self._demands.get(template_version)
-        # A scheduled job's coming template may change before anything was made from it.
-        if compiled is None or compiled[0] is not template:
-            demand = compile_demand(self.record.id, template.task, template.endpoint)
-            compiled = self._demands[template_version] = template, demand
-        return compiled[1]
+        templates = self.record.templates
+        template = templates[template_version]
+        # By object: a scheduled job's coming template may change before it was made use of.
+        for known, demand in self._demands:
+            if known is template:
+                return demand
+        demand = compile_demand(self.record.id, template.task, template.endpoint)
+        kept = self._demands
+        if kept:
+            in_use = list(map(id, templates.values()))
+            kept = tuple(compiled for compiled in kept if id(compiled[0]) in in_use)
+        self._demands = (*kept, (template, demand))
+        return demand
 
     def set_phase(self, slot: SlotKey, phase: str | None) -> None:
         """Note how `slot` stands; None forgets it."""
         old = self.phases.get(slot)
         if old == phase:
             return
-        if old is not None:
-            self.slots_by_phase[old].discard(slot)
         if phase is None:
             del self.phases[slot]
         else:
             self.phases[slot] = phase
-            self.slots_by_phase.setdefault(phase, set()).add(slot)
+        if self._by_phase is not None:
+            if old is not None:
+                self._by_phase[old].discard(slot)
+            if phase is not None:
+                self._by_phase.setdefault(phase, set()).add(slot)
 
     def hold(self, task: Task) -> None:
         """Add a task to its slot, as the newest there."""
@@ -136,8 +171,13 @@ class ServiceState:
 
     def open_slots(self, slots: Collection[SlotKey], phase: str) -> None:
         """Note of many slots that they stand at `phase`; none of them had a phase."""
-        self.phases.update(dict.fromkeys(slots, phase))
-        self.slots_by_phase.setdefault(phase, set()).update(slots)
+        opened = dict.fromkeys(slots, phase)
+        if self.phases:
+            self.phases.update(opened)
+        else:
+            self.phases = opened
+        if self._by_phase is not None:
+            self._by_phase.setdefault(phase, set()).update(slots)
 
     def unbegun(self, slots: Iterable[SlotKey]) -> list[int]:
         """Return those of `slots` that were opened and in which nothing ever was that could matter.
@@ -145,7 +185,7 @@ class ServiceState:
         `plan_slot` would say of each that a task is to be made at once
         (tests/unit/scheduler/core/test_supervise_shortcuts.py).
         """
-        if self.record.spec.mode.kind is not ModeKind.REPLICATED:
+        if self.record.spec.mode.kind is not _REPLICATED:
             return []
         held, phases = self.slots, self.phases
         found = [slot for slot in slots if slot not in held and slot in phases]
@@ -169,17 +209,35 @@ class ServiceState:
             and not self.is_fresh
             and record.update_status is None
             and not record.is_removing
-            and record.spec.mode.kind is ModeKind.REPLICATED
+            and record.spec.mode.kind is _REPLICATED
         )
 
-    def in_phase(self, phase: str) -> set[SlotKey]:
-        """Return the slots that stand at `phase`."""
-        return self.slots_by_phase.get(phase, set())
+    def in_phase(self, phase: str) -> AbstractSet[SlotKey]:
+        """Return the slots that stand at `phase`, to be looked at only."""
+        if self._by_phase is None:
+            if len(self.phases) < _SORTED_MIN:
+                found = [slot for slot, stands in self.phases.items() if stands == phase]
+                return set(found) if found else _NO_SLOTS
+            self._by_phase = {
+                each: {slot for slot, stands in self.phases.items() if stands == each}
+                for each in dict.fromkeys(self.phases.values())
+            }
+        return self._by_phase.get(phase, _NO_SLOTS)
 
     def forget_rollout(self) -> None:
         """Begin another rollout: of the last one only the slots still at work on count."""
-        self.begun &= self.in_phase("replacing")
-        self.failed.clear()
+        self.begun = self.begun & self.in_phase("replacing")
+        self.failed = _NO_SLOTS
+
+    def end_rollout(self) -> None:
+        """Forget which slots a rollout has worked on: it is over."""
+        self.begun = self.failed = _NO_SLOTS
+
+    def tell(self, *lines: StoryLine) -> None:
+        """Go on with the story; its end is kept."""
+        self.story += lines
+        if len(self.story) > STORY_LENGTH:
+            del self.story[:-STORY_LENGTH]
 
     def template_versions(self) -> set[int]:
         """Return the versions of the template that live tasks have."""
@@ -225,7 +283,7 @@ def shown_slot(task: Task | FinishedTask, *, is_job: bool) -> int:
 
 def counts_as_running(task: Task) -> bool:
     """Return whether a task is one of the replicas that run: observed so, and still wanted."""
-    return task.observed == TaskState.RUNNING and task.is_wanted
+    return task.observed == _RUNNING and task.is_wanted
 
 
 def history_shard(slot: SlotKey) -> int:

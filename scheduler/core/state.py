@@ -35,6 +35,7 @@ from scheduler.core.service_state import (
     counts_as_running,
     history_shard,
     slot_of,
+    strike,
 )
 
 
@@ -133,10 +134,8 @@ class LeaderState(Outgoing):
                 if entry.node_id is not None:
                     self.purged.setdefault(entry.node_id, []).append(entry.id)
         service.slots.pop(slot, None)
-        service.begun.discard(slot)
-        service.failed.discard(slot)
-        service.handing_over.discard(slot)
-        service.closing.discard(slot)
+        for notes in (service.begun, service.failed, service.handing_over, service.closing):
+            strike(notes, slot)
         service.set_phase(slot, None)
 
     def _raise_floor(self, service: ServiceState, attempt: int) -> None:
@@ -336,7 +335,7 @@ class LeaderState(Outgoing):
     def _unindex(self, service: ServiceState, task: Task) -> None:
         del self.tasks[task.id]
         service.waiting.pop(task.id, None)
-        service.misplaced.discard(task.id)
+        strike(service.misplaced, task.id)
         service.let_go(task)
         if task.node_id is not None:
             self.node_tasks[task.node_id].remove(task)
@@ -364,7 +363,7 @@ class LeaderState(Outgoing):
 
     def tell_story(self, service: ServiceState, task: Task, now: Now, words: str) -> None:
         """Keep one line of a task's story for `berth explain`."""
-        service.story.append((now.timestamp, slot_of(task), task.attempt, words))
+        service.tell((now.timestamp, slot_of(task), task.attempt, words))
 
     def prune_templates(self, service: ServiceState) -> None:
         """Let go of templates that no task has any more."""

@@ -36,7 +36,7 @@ from scheduler.core.restart import GiveUp, plan_restart, since_last_run
 from scheduler.core.rollout import RolloutView, count_failure, is_at_rest, plan_rollout, settle_s
 from scheduler.core.scale import plan_scale
 from scheduler.core.service_record import ServiceRecord
-from scheduler.core.service_state import ServiceState, SlotKey, slot_of
+from scheduler.core.service_state import ServiceState, SlotKey, noted, slot_of, strike
 from scheduler.core.state import LeaderState
 from scheduler.core.supervise_jobs import plan_job_slots, plan_slot_of_job, supervise_run
 
@@ -105,7 +105,7 @@ def _recall_rollout(service: ServiceState) -> None:
     status = service.record.update_status
     if status is None or not status.state.is_active:
         return
-    service.begun |= {
+    replaced = [
         slot
         for slot, tasks in service.slots.items()
         if any(
@@ -113,7 +113,8 @@ def _recall_rollout(service: ServiceState) -> None:
             and task.created_at >= status.started_at
             for task in tasks
         )
-    }
+    ]
+    service.begun = noted(service.begun, replaced)
 
 
 def _in_order(slots: set[SlotKey]) -> list[SlotKey]:
@@ -149,7 +150,7 @@ def _plan_slots(state: LeaderState, service: ServiceState) -> None:
                     on_node[task.node_id] = on_node.get(task.node_id, 0) + 1
         plan = plan_scale(replicas, held, on_node, service.closing)
         opening, closing = plan.open_slots, plan.close_slots
-    service.closing.update(closing)
+    service.closing = noted(service.closing, closing)
     service.open_slots([slot for slot in opening if slot not in service.phases], Phase.YOUNG)
 
 
@@ -159,11 +160,11 @@ def _supervise_slot(
     record = service.record
     tasks = service.slots.get(slot, ())
     if not tasks and slot not in service.phases and slot not in service.history:
-        service.closing.discard(slot)
+        strike(service.closing, slot)
         return
     if _is_plain(state, service, slot, tasks):
         service.set_phase(slot, Phase.SETTLED)
-        service.handing_over.discard(slot)
+        strike(service.handing_over, slot)
         return
     may_create = True
     if isinstance(slot, str):
@@ -188,9 +189,9 @@ def _supervise_slot(
         is_away = isinstance(slot, str) and not record.job and _is_away(state, slot, plan.phase)
         service.set_phase(slot, Phase.AWAY if is_away else plan.phase)
     if _is_handing_over(state, service, service.slots.get(slot, ())):
-        service.handing_over.add(slot)
+        service.handing_over = noted(service.handing_over, (slot,))
     else:
-        service.handing_over.discard(slot)
+        strike(service.handing_over, slot)
     if plan.wake_at != NEVER:
         wake(plan.wake_at, slot)
 
@@ -300,7 +301,8 @@ def _note_end(state: LeaderState, service: ServiceState, finished: FinishedTask,
     service.failures_by_node.setdefault(finished.node_id, []).append(now.instant)
     record = count_failure(service.record, finished.template_version, finished.ran_s)
     if record is not service.record:
-        service.failed.add(finished.home if finished.home is not None else finished.slot)
+        slot = finished.home if finished.home is not None else finished.slot
+        service.failed = noted(service.failed, (slot,))
         state.amend_service(record)
 
 
@@ -314,8 +316,8 @@ def _supervise_rollout(state: LeaderState, service: ServiceState, now: Now, wake
             for slot in service.in_phase(Phase.YOUNG)
             if any(task.node_id is not None for task in service.slots.get(slot, ()))
         }
-        service.begun |= placed | service.in_phase(Phase.REPLACING)
-        service.failed |= {
+        service.begun = noted(service.begun, placed | service.in_phase(Phase.REPLACING))
+        failed = [
             slot
             for slot in service.begun
             if any(
@@ -323,8 +325,9 @@ def _supervise_rollout(state: LeaderState, service: ServiceState, now: Now, wake
                 and entry.template_version == service.record.template_version
                 for entry in service.history.get(slot, ())
             )
-        }
-    if is_at_rest(status, service.slots_by_phase):
+        ]
+        service.failed = noted(service.failed, failed)
+    if is_at_rest(status, service.in_phase):
         return
     view = RolloutView(
         record=service.record,
@@ -344,7 +347,8 @@ def _supervise_rollout(state: LeaderState, service: ServiceState, now: Now, wake
         version = service.record.template_version
         state.add_task(service, begin.slot, version, begin.desired, now)
         if begin.slot in outdated:
-            service.begun.add(begin.slot)  # A drain is no part of a rollout.
+            # A drain is no part of a rollout.
+            service.begun = noted(service.begun, (begin.slot,))
         service.set_phase(begin.slot, Phase.REPLACING)
     if plan.record is not None:
         _adopt_record(state, service, plan.record)
@@ -360,8 +364,7 @@ def _adopt_record(state: LeaderState, service: ServiceState, record: ServiceReco
         if after_it.state.is_active and before is not None and before.state.is_active:
             service.forget_rollout()
         if not after_it.state.is_active:
-            service.begun.clear()
-            service.failed.clear()
+            service.end_rollout()
         has_new_spec = has_new_spec or after_it.state.is_paused
     if has_new_spec:
         state.put_service(record)

@@ -21,7 +21,7 @@ from scheduler.core.placement.place import global_candidates
 from scheduler.core.reconcile import Phase, SlotPlan, SlotView
 from scheduler.core.reconcile_jobs import Home, home_of, plan_job_slot
 from scheduler.core.service_record import ServiceRecord, begin_run
-from scheduler.core.service_state import ServiceState, SlotKey
+from scheduler.core.service_state import ServiceState, SlotKey, noted
 from scheduler.core.state import LeaderState
 
 CLOCK_CHECK_S = 60.0
@@ -41,13 +41,15 @@ def plan_job_slots(state: LeaderState, service: ServiceState) -> None:
     record = service.record
     open_now = {*service.slots, *service.history, *service.phases} - service.closing
     if record.is_removing:
-        service.closing.update(open_now)
+        service.closing = noted(service.closing, open_now)
         return
     if not record.is_global:
         total = effective_completions(record.spec.mode)
-        service.closing.update(slot for slot in open_now if isinstance(slot, int) and slot > total)
+        beyond = [slot for slot in open_now if isinstance(slot, int) and slot > total]
+        service.closing = noted(service.closing, beyond)
         return
-    service.closing.update(slot for slot in open_now if slot not in state.nodes)
+    gone = [slot for slot in open_now if slot not in state.nodes]
+    service.closing = noted(service.closing, gone)
     if job.run_version:
         demand = service.demand(record.live_version)
         service.candidates = frozenset(global_candidates(state.table, demand))

@@ -69,20 +69,32 @@ def _alone(task: Task, record: ServiceRecord) -> bytes:
     """Return the entry of a task that shares nothing with others."""
     if task.granted:
         return delimited(_TASKS, assignment_of(task, record).SerializeToString())
-    body = (
-        delimited(_TASK_ID, task.id.encode())
-        + delimited(_SERVICE_ID, task.service_id.encode())
-        + number_field(_SLOT, shown_slot(task, is_job=record.job is not None))
-        + _after_slot(task.template_version, task.desired, task.attempt)
+    known, service = task.id.encode(), task.service_id.encode()
+    slot = shown_slot(task, is_job=True) if record.job is not None else task.slot
+    before, between, after = _around_ids(
+        len(known), len(service), slot, task.template_version, task.desired, task.attempt
     )
-    return delimited(_TASKS, body)
+    return before + known + between + service + after
 
 
 @lru_cache(maxsize=4096)
-def _after_slot(template_version: int, desired: TaskState, attempt: int) -> bytes:
-    return types_pb2.TaskAssignment(
+def _around_ids(
+    id_length: int,
+    service_length: int,
+    slot: int,
+    template_version: int,
+    desired: TaskState,
+    attempt: int,
+) -> tuple[bytes, bytes, bytes]:
+    """Return the entry of such a task, but for its ID and its service's, in three."""
+    known = delimited_head(_TASK_ID, id_length)
+    service = delimited_head(_SERVICE_ID, service_length)
+    after = number_field(_SLOT, slot)
+    after += types_pb2.TaskAssignment(
         template_version=template_version, desired=desired, attempt=attempt
     ).SerializeToString()
+    length = len(known) + id_length + len(service) + service_length + len(after)
+    return delimited_head(_TASKS, length) + known, service, after
 
 
 def _shared(cohort: Cohort, task: Task, record: ServiceRecord) -> tuple[bytes, ...]:

@@ -66,16 +66,37 @@ def _encoded(task: Task) -> bytes:
         slot = _SHORT[task.slot] if task.slot < len(_SHORT) else varint(task.slot)
         encoded = task.encoded = shared[len(slot)] + slot + shared[0]
         return encoded
-    body = number_field(_SLOT, task.slot) + _after_slot(
-        task.attempt, task.template_version, task.desired, task.observed, task.created_at
-    )
-    if task.granted:
-        placed = pb.PlacedTask()
-        for kind, units in task.granted:
-            placed.granted.add(kind=kind, units=units)
-        body += placed.SerializeToString()  # The last field: joined messages are merged.
+    service = task.service_id.encode()
+    fields = task.attempt, task.template_version, task.desired, task.observed, task.created_at
+    if not task.granted:
+        before, after = _around_service(len(service), task.slot, *fields)
+        encoded = task.encoded = before + service + after
+        return encoded
+    placed = pb.PlacedTask()
+    for kind, units in task.granted:
+        placed.granted.add(kind=kind, units=units)
+    # The last field: joined messages are merged.
+    body = number_field(_SLOT, task.slot) + _after_slot(*fields) + placed.SerializeToString()
     encoded = task.encoded = _before_task(task.service_id, len(body)) + body
     return encoded
+
+
+@lru_cache(maxsize=4096)
+def _around_service(
+    length: int,
+    slot: int,
+    attempt: int,
+    template_version: int,
+    desired: TaskState,
+    observed: TaskState,
+    at: Timestamp,
+) -> tuple[bytes, bytes]:
+    """Return the part of such a task, but for its service's ID of `length` bytes, in two."""
+    body = number_field(_SLOT, slot)
+    body += _after_slot(attempt, template_version, desired, observed, at)
+    head = delimited_head(_SERVICE_ID, length) if length else b""
+    after = delimited(_TASKS, body)
+    return delimited_head(_SERVICES, len(head) + length + len(after)) + head, after
 
 
 def _shared(cohort: Cohort, task: Task) -> tuple[bytes, ...]:

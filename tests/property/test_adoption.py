@@ -15,6 +15,7 @@ from berth.model.task import Task, TaskState
 from scheduler.core import invariants
 from scheduler.core.adoption import Adoption
 from scheduler.core.membership import check_places, check_places_of
+from scheduler.core.service_state import noted
 from scheduler.core.state import LeaderState
 from tests.builders import a_spec
 from tests.unit.scheduler.core.world import World
@@ -89,7 +90,7 @@ def one_by_one(world: World, tasks: dict[NodeId, list[Task]]) -> None:
         for slot, held in service.slots.items():
             service.slots[slot] = tuple(sorted(held, key=lambda task: task.attempt))
             if all(task.desired == S.REMOVE for task in held):
-                service.closing.add(slot)
+                service.closing = noted(service.closing, {slot})
     for node in NODES:
         check_places(state, NodeId(node))
 

@@ -14,6 +14,7 @@ from berth.model.service import Placement, PlacementStrategy, ServiceSpec
 from scheduler.core import invariants
 from scheduler.core.births import bear_newborn
 from scheduler.core.costs import group_us
+from scheduler.core.reconcile import Phase
 from scheduler.core.service_state import ServiceState
 from tests.builders import a_spec
 from tests.property.test_births import what_is_known, what_leaves
@@ -54,7 +55,7 @@ shapes = st.builds(
 def as_notes(service: ServiceState) -> list[object]:
     return [
         dict(service.phases),
-        {phase: set(slots) for phase, slots in service.slots_by_phase.items() if slots},
+        {phase: service.in_phase(phase) for phase in Phase},
         (service.begun, service.failed, service.handing_over, service.closing),
         (service.is_all_dirty, service.is_fresh, list(service.dirty_slots)),
     ]

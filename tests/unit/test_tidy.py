@@ -32,7 +32,6 @@ WITHOUT_MIRROR: set[str] = {
     "scheduler/core/cluster_record.py",
     "scheduler/core/invariants.py",
     "scheduler/core/now.py",  # A dataclass alone.
-    "scheduler/core/service_state.py",
 }
 """Modules of a core without a test file of their own name. Never add one."""
 

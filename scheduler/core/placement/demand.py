@@ -93,10 +93,12 @@ def normal_platform(platform: Platform) -> Platform:
     return replace(normalised_platform(platform), variant="")
 
 
-@functools.lru_cache(maxsize=4096)
 def _constraints(texts: tuple[str, ...]) -> tuple[Constraint, ...]:
+    parsed = [parse_constraint(text) for text in texts]
+    if len(parsed) == 1:
+        return tuple(parsed)
     # Said twice is said once; else neither of the two alone would keep a node from fitting.
-    return tuple({it.text: it for it in map(parse_constraint, texts)}.values())
+    return tuple({it.text: it for it in parsed}.values())
 
 
 @functools.lru_cache(maxsize=256)

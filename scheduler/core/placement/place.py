@@ -27,6 +27,8 @@ from scheduler.core.placement.filters import (
 )
 from scheduler.core.placement.table import NodeTable
 
+_SPREAD = PlacementStrategy.SPREAD
+
 MASK_COUNT_MAX = 128
 """Groups up to this size walk over masks (measured crossover: bench/placement.py)."""
 
@@ -63,7 +65,7 @@ def place(table: NodeTable, demand: Demand, count: int) -> PlacementOutcome:
 
 def place_one(table: NodeTable, demand: Demand) -> NodeId | None:
     """Place one task on the best node and take it: `place` of one, without a group around it."""
-    if demand.strategy is PlacementStrategy.BINPACK or demand.spread:
+    if demand.strategy is not _SPREAD or demand.spread:
         nodes = place(table, demand, 1).nodes
         return nodes[0] if nodes else None
     mask = candidates(table, demand)

@@ -57,6 +57,33 @@ def test_each_change_has_a_time_of_its_own_in_the_order_in_which_they_were_made(
     assert chronicle.last_ns == 10 * NS + 4
 
 
+def test_a_birth_with_its_place_is_told_as_the_two_changes_that_it_is() -> None:
+    chronicle = Chronicle()
+    tasks = [a_task(slot=slot) for slot in (1, 2, 3)]
+    chronicle.note_lone_birth(WEB, tasks[0])
+    chronicle.note_lone_birth(WEB, tasks[1])
+    chronicle.changes.append(a_change())
+    chronicle.note_lone_birth(WEB, tasks[2])
+    chronicle.seal(Timestamp(10.0))
+    told = [change for _, change in chronicle.read(0, 1 << 62, with_tasks=True)]
+    births = [
+        change
+        for task in tasks
+        for change in (
+            (WEB, task, None, None, S.PENDING, S.RUNNING, None),
+            (WEB, task, S.PENDING, S.RUNNING, S.ASSIGNED, S.RUNNING, None),
+        )
+    ]
+    assert told[:4] + told[5:] == births
+    alone = module.LoneBirths()
+    for task in tasks:
+        alone.add(WEB, task)
+    assert (list(alone), alone[-1], list(alone[1:4])) == (births, births[-1], births[1:4])
+    assert len(alone) == len(births)
+    with pytest.raises(IndexError):
+        alone[6]
+
+
 @pytest.mark.parametrize("at", [10.0, 9.0], ids=["a clock that stands", "a clock that goes back"])
 def test_times_rise_whatever_the_clock_shows(at: float) -> None:
     chronicle = noted("a", "t", on=noted("t", "t"), at=at)

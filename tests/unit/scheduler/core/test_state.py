@@ -12,7 +12,7 @@ from berth.model.task import Task, TaskState, TaskStatus
 from scheduler.core import invariants
 from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.service_record import create_record
-from scheduler.core.service_state import STORY_LENGTH, ServiceState
+from scheduler.core.service_state import STORY_LENGTH, ServiceState, noted
 from scheduler.core.state import LeaderState
 from tests.builders import a_node, a_spec
 from tests.unit.scheduler.core.builders import NOW, SERVICE, later
@@ -233,9 +233,9 @@ def test_a_closed_slot_is_forgotten_but_its_attempts_are_never_used_again(memory
     task = memory.placed()
     memory.see(task, S.FAILED)
     memory.state.finish_task(task)
-    memory.service.begun.add(1)
-    memory.service.failed.add(1)
-    memory.service.closing.add(1)
+    memory.service.begun = noted(memory.service.begun, {1})
+    memory.service.failed = noted(memory.service.failed, {1})
+    memory.service.closing = noted(memory.service.closing, {1})
     memory.service.set_phase(1, "young")
     memory.state.close_slot(memory.service, 1)
     service = memory.service

@@ -12,7 +12,7 @@ from scheduler.core.now import Now
 from scheduler.core.reconcile import Create, Fate, Phase, SlotPlan, SlotView, plan_slot
 from scheduler.core.scale import ScalePlan, plan_scale
 from scheduler.core.service_record import UpdateState, UpdateStatus, create_record
-from scheduler.core.service_state import ServiceState
+from scheduler.core.service_state import ServiceState, noted
 from tests.builders import a_spec, restart
 from tests.unit.scheduler.core.world import World
 
@@ -38,7 +38,7 @@ def test_a_slot_that_knows_more_is_planned() -> None:
     record = create_record(ServiceId("web"), a_spec(), NOW.timestamp, b"")
     for name in ("closing", "begun", "handing_over"):
         service = ServiceState(record)
-        getattr(service, name).add(1)
+        setattr(service, name, noted(getattr(service, name), (1,)))
         service.open_slots([1, 2], Phase.YOUNG)
         assert service.unbegun([1, 2]) == [2], name
     service = ServiceState(record)
