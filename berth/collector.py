@@ -35,13 +35,14 @@ that is not frozen, if that has grown by a quarter."""
 
 
 FREEZES_MAX: Final = 3_600
-"""So often may be frozen, which is about an hour of bursts, or millions of tasks made in groups,
-before all is looked at again. A freeze catches what is in use of calls that are under way, a few
-thousand objects at most; a look at all holds the event loop for half a second with 100,000
-tasks."""
+"""So often may be frozen, which is about an hour of bursts, or millions of tasks made in groups, or
+100,000 services of one, before all is looked at again. A freeze catches what is in use of calls
+that are under way, a few thousand objects at most; a look at all holds the event loop for half a
+second with 100,000 tasks."""
 
-GROWTH_MIN: Final = 250
-"""From so many tasks placed by one turn on, freezing what it made is worth a look beforehand."""
+GROWTH_MIN: Final = 25
+"""From so many tasks placed by one turn on, freezing what it made is worth a look beforehand: of as
+many services of one, which leave some twenty objects each, or of groups of hundreds."""
 
 
 class Collector(Protocol):
