@@ -5,15 +5,16 @@
 The core alone at 1,000 to 10,000 nodes: 10,000 to 1,000,000 tasks of 20 services ("core"), and
 10,000 and 100,000 services of one ("lone"), in two to four minutes; and a whole cluster with 1,000
 to 10,000 agents, which is given 10,000 tasks and then 100,000. Each number of nodes has processes
-of its own. The plot is written beside FILE.
+of its own. The plot is written beside FILE, with what was left out as FILE has it of earlier runs.
 """
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.figures import save
@@ -24,6 +25,7 @@ TASKS = (10_000, 100_000, 1_000_000)
 AGENTS = (1000, 2000, 5000, 10_000)
 QUICK_NODES, QUICK_TASKS, QUICK_AGENTS = (100, 200), (1000, 2000), (10, 20)
 QUICK_CLUSTER_TASKS = (200, 400)
+_POINT = re.compile(r"(core|lone|leader)_us_per_task_(\d+)[na]_(\d+)t")
 
 
 def figures_of(module: str, *flags: str) -> dict[str, float]:
@@ -36,21 +38,35 @@ def figures_of(module: str, *flags: str) -> dict[str, float]:
         return figures
 
 
-class Found:
-    """The figures, and the lines of the plot."""
-
-    def __init__(self) -> None:
-        self.figures: dict[str, float] = {}
-        self.lines: list[Line] = []
-
-    def grow(self, name: str, label: str, points: Sequence[tuple[float, float]]) -> None:
-        """Draw a line, and tell by how much its last point is above its first."""
-        self.lines.append((label, points))
-        if points:
-            self.figures[f"{name}_growth"] = points[-1][1] / points[0][1]
+def note_growth(found: dict[str, float], name: str, points: Sequence[tuple[int, float]]) -> None:
+    """Tell by how much the last is above the first."""
+    if points:
+        found[f"{name}_growth"] = points[-1][1] / points[0][1]
 
 
-def measure_core(found: Found, nodes: Sequence[int], tasks: Sequence[int], *, each: str) -> None:
+def lines_of(found: Mapping[str, float]) -> list[Line]:
+    """Return the lines of the plot: of each kind and number of tasks the CPU by nodes."""
+    points: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    for name, us in found.items():
+        if match := _POINT.fullmatch(name):
+            kind, nodes, tasks = match.groups()
+            points.setdefault((kind, int(tasks)), []).append((int(nodes), us))
+    return [(f"{kind}, {tasks:,} tasks", sorted(line)) for (kind, tasks), line in points.items()]
+
+
+def measured_before(file: Path) -> dict[str, float]:
+    """Return the newest figures of each name that are kept, for what is left out of this run."""
+    figures: dict[str, float] = {}
+    for text in file.read_text().splitlines() if file.exists() else ():
+        line = json.loads(text)
+        if line["bench"] == "growth" and not line["args"]["quick"]:
+            figures |= line["figures"]
+    return figures
+
+
+def measure_core(
+    found: dict[str, float], nodes: Sequence[int], tasks: Sequence[int], *, each: str
+) -> None:
     """Measure the core: 20 services that have so many tasks in all, or as many services of one."""
     for total in tasks:
         points = []
@@ -60,16 +76,16 @@ def measure_core(found: Found, nodes: Sequence[int], tasks: Sequence[int], *, ea
             figures = figures_of("bench.core", *flags)
             us, times = figures["us_per_task"], figures["times_the_limit"]
             points.append((count, us))
-            found.figures[f"{each}_us_per_task_{count}n_{total}t"] = us
-            found.figures[f"{each}_times_the_limit_{count}n_{total}t"] = times
+            found[f"{each}_us_per_task_{count}n_{total}t"] = us
+            found[f"{each}_times_the_limit_{count}n_{total}t"] = times
             words = f"{count:>7,} nodes {total:>9,} tasks {us:8.2f} us/task"
             print(f"{each}: {words}, {times:.1f} times the limit", flush=True)
-        found.grow(f"{each}_{total}t", f"{each}, {total:,} tasks", points)
+        note_growth(found, f"{each}_{total}t", points)
 
 
-def measure_clusters(found: Found, agents: Sequence[int], tasks: Sequence[int]) -> None:
+def measure_clusters(found: dict[str, float], agents: Sequence[int], tasks: Sequence[int]) -> None:
     """Measure whole leaders by their number of agents: each is given all the tasks in turn."""
-    points: dict[int, list[tuple[float, float]]] = {total: [] for total in tasks}
+    points: dict[int, list[tuple[int, float]]] = {total: [] for total in tasks}
     replicas = ",".join(str(total // 20) for total in tasks)
     for count in agents:
         flags = ("--steps=dispatch", f"--agents={count}", f"--replicas={replicas}")
@@ -77,15 +93,15 @@ def measure_clusters(found: Found, agents: Sequence[int], tasks: Sequence[int]) 
         for total in tasks:
             for part in ("leader", "agents", "etcd"):
                 us = figures[f"dispatch_{total}_{part}_us_per_task"]
-                found.figures[f"{part}_us_per_task_{count}a_{total}t"] = us
+                found[f"{part}_us_per_task_{count}a_{total}t"] = us
             rate = figures[f"dispatch_{total}_tasks_per_s"]
-            found.figures[f"tasks_per_s_{count}a_{total}t"] = rate
-            us = found.figures[f"leader_us_per_task_{count}a_{total}t"]
+            found[f"tasks_per_s_{count}a_{total}t"] = rate
+            us = found[f"leader_us_per_task_{count}a_{total}t"]
             points[total].append((count, us))
             words = f"{count:>6,} agents {total:>9,} tasks, leader {us:8.2f} us/task"
             print(f"cluster: {words}, {rate:,.0f} tasks/s", flush=True)
     for total, line in points.items():
-        found.grow(f"leader_{total}t", f"whole leader, {total:,}", line)
+        note_growth(found, f"leader_{total}t", line)
 
 
 def numbers(text: str) -> list[int]:
@@ -101,21 +117,22 @@ def main() -> None:
     parser.add_argument("--agents", type=numbers, help="how many, by commas")
     parser.add_argument("--save", type=Path, help="Append the figures to this file, as JSON.")
     args = parser.parse_args()
-    found = Found()
+    found: dict[str, float] = {}
     quick = args.quick
     if not args.clusters:
         nodes, tasks = (QUICK_NODES, QUICK_TASKS) if quick else (NODES, TASKS)
         measure_core(found, nodes, tasks, each="core")
         measure_core(found, nodes, tasks[:2], each="lone")
         middle = tasks[len(tasks) // 2]
-        found.figures["core_growth_10k_by_1k"] = found.figures[f"core_{middle}t_growth"]
+        found["core_growth_10k_by_1k"] = found[f"core_{middle}t_growth"]
     if not args.core:
         agents = args.agents or (QUICK_AGENTS if quick else AGENTS)
         measure_clusters(found, agents, QUICK_CLUSTER_TASKS if quick else TASKS[:2])
-    save("growth", vars(args), found.figures, {}, args.save)
+    drawn = {} if quick or args.save is None else measured_before(args.save)
+    save("growth", vars(args), found, {}, args.save)
     if args.save is not None:
         title = "CPU per task"
-        picture = plot_svg(title, "nodes", "microseconds of CPU per task", found.lines)
+        picture = plot_svg(title, "nodes", "microseconds of CPU per task", lines_of(drawn | found))
         args.save.with_name("growth-quick.svg" if quick else "growth.svg").write_text(picture)
 
 

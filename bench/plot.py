@@ -1,4 +1,4 @@
-"""A plain line chart as SVG, logarithmic in x, from zero in y: enough for one plot."""
+"""A plain line chart as SVG, logarithmic both ways: enough for one plot."""
 
 import math
 from collections.abc import Sequence
@@ -8,20 +8,22 @@ Line = tuple[str, Sequence[tuple[float, float]]]
 
 WIDTH, HEIGHT = 720, 420
 LEFT, RIGHT, TOP, BOTTOM = 70, 190, 50, 60
-COLOURS = ("#1b6ca8", "#c8553d", "#3a7d44", "#7b4b94", "#8a6d1d")
+COLOURS = ("#1b6ca8", "#c8553d", "#3a7d44", "#7b4b94", "#8a6d1d", "#2a9d9d", "#555555")
 
 
 def plot_svg(title: str, x_words: str, y_words: str, lines: Sequence[Line]) -> str:
     """Return the picture."""
     xs = sorted({x for _, points in lines for x, _ in points})
-    y_max = _round_up(max(y for _, points in lines for _, y in points))
+    ys = [y for _, points in lines for _, y in points]
+    lowest, highest = math.floor(math.log10(min(ys))), math.ceil(math.log10(max(ys)))
+    decades = max(highest - lowest, 1)
     width, height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
     span = math.log(xs[-1] / xs[0]) or 1.0
 
     def place(x: float, y: float) -> tuple[float, float]:
         return (
             round(LEFT + width * math.log(x / xs[0]) / span, 1),
-            round(TOP + height * (1 - y / y_max), 1),
+            round(TOP + height * (1 - (math.log10(y) - lowest) / decades), 1),
         )
 
     parts = [
@@ -34,13 +36,13 @@ def plot_svg(title: str, x_words: str, y_words: str, lines: Sequence[Line]) -> s
         f'<text transform="rotate(-90)" x="{-(TOP + height / 2)}" y="18" text-anchor="middle">'
         f"{escape(y_words)}</text>",
     ]
-    for step in range(5):
-        y = y_max * step / 4
+    for decade in range(decades + 1):
+        y = 10.0 ** (lowest + decade)
         _, top = place(xs[0], y)
         parts.append(f'<path d="M{LEFT} {top}H{LEFT + width}" stroke="#ddd"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{top + 4}" text-anchor="end">{y:g}</text>')
     for x in xs:
-        left, bottom = place(x, 0)
+        left, bottom = place(x, 10.0**lowest)
         parts.append(f'<text x="{left}" y="{bottom + 18}" text-anchor="middle">{x:,.0f}</text>')
     for number, (name, points) in enumerate(lines):
         colour = COLOURS[number % len(COLOURS)]
@@ -53,9 +55,3 @@ def plot_svg(title: str, x_words: str, y_words: str, lines: Sequence[Line]) -> s
             f'<text x="{LEFT + width + 14}" y="{top + 4}" fill="{colour}">{escape(name)}</text>'
         )
     return "\n".join([*parts, "</svg>", ""])
-
-
-def _round_up(value: float) -> float:
-    """Return the next number of one digit above, so that the axis ends on it."""
-    unit = 10 ** math.floor(math.log10(value)) if value > 0 else 1.0
-    return math.ceil(value / unit) * unit
