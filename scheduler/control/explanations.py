@@ -225,9 +225,11 @@ def _held_back(state: LeaderState, service: ServiceState, task: Task, now: Now) 
     for other in service.slots.get(slot, ()):
         if other is task or not other.is_alive or other.node_id is None:
             continue
+        if state.nodes[other.node_id].state is NodeState.DOWN:
+            continue
         if other.is_wanted:
             waits.append(f"attempt {other.attempt} goes on running until this one is ready")
-        elif state.nodes[other.node_id].state is not NodeState.DOWN:
+        else:
             stop_s = _stop_left_s(service, other, now)
             waits.append(f"attempt {other.attempt} must stop first, at most {stop_s:.0f} s more")
     wait_s = _restart_wait_s(service, slot, task.template_version, now)
@@ -261,7 +263,7 @@ def _after_loss(state: LeaderState, service: ServiceState, task: Task, now: Now)
     fence_s = fence_after_s(service.record.spec.labels)
     liveness = state.liveness.get(task.node_id) if task.node_id is not None else None
     if fence_s is None or liveness is None:
-        return "it is being replaced"
+        return "it goes on if that is back before another attempt has a node"
     container = service.record.templates[task.template_version].task.container
     down_at: Instant = now.instant if liveness.down_at is None else liveness.down_at
     until = after(down_at, replace_after_s(fence_s, effective_stop_grace_s(container)))

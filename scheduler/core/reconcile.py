@@ -13,6 +13,10 @@ How a replacement goes on, read off the tasks alone:
                  stopped, or grace + margin went by, or its node is lost, the new one is wanted
                  RUNNING. The pull thus never costs downtime.
     start-first  the new task is wanted RUNNING at once; when it runs, the old one is stopped.
+
+The task of a lost node gets a successor at once, but is given up only when that one has a node: if
+its own node is back before, nothing moves. So what only one node can take is not started anew
+because its agent was away for a while.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +38,7 @@ class Fate(StrEnum):
     KEEP = "keep"
     LEAVE = "leave"  # Draining: replace, then stop.
     EVICT = "evict"  # It no longer satisfies the constraints: stop at once.
-    LOST = "lost"  # Down: replace, whatever its tasks do.
+    LOST = "lost"  # Down: replace, unless it is back before anything else could take its tasks.
 
 
 class Phase(StrEnum):
@@ -119,14 +123,20 @@ def plan_slot(view: SlotView, now: Now) -> SlotPlan:
         return plan_closing(actions, live)
     wanted: list[Task] = []
     stopping: list[Task] = []
+    lost: list[Task] = []
     for task in live:
+        fate = view.fate(task)
         if not task.is_wanted:
             stopping.append(task)
-        elif reason := _END_REASONS.get(view.fate(task)):
-            actions.append(SetDesired(task, TaskState.SHUTDOWN, reason))
+        elif fate is Fate.LOST:
+            lost.append(task)
+        elif fate is Fate.EVICT:
+            actions.append(SetDesired(task, TaskState.SHUTDOWN, EVICTED))
             stopping.append(task)
         else:
             wanted.append(task)
+    if any(task.node_id is not None for task in wanted):
+        actions += [SetDesired(task, TaskState.SHUTDOWN, LOST) for task in lost]
     draft = _Draft(view, now, actions, history, stop_gate(view, stopping, now))
     return draft.plan_held(wanted) if wanted else draft.plan_missing()
 
@@ -149,10 +159,8 @@ def part_ended(view: SlotView) -> tuple[list[Action], list[Task], list[FinishedT
     return actions, live, history
 
 
-_END_REASONS = {
-    Fate.LOST: "its node is lost",
-    Fate.EVICT: "its node no longer satisfies the placement constraints",
-}
+LOST = "its node is lost"
+EVICTED = "its node no longer satisfies the placement constraints"
 
 
 def plan_closing(actions: list[Action], live: Sequence[Task]) -> SlotPlan:

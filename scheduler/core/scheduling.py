@@ -11,6 +11,7 @@ ever, for instance for its own host port).
 """
 
 from berth.model.instant import Instant
+from berth.model.node import NodeState
 from berth.model.task import Task, TaskState
 from scheduler.core.births import bind_group
 from scheduler.core.costs import PLACE_US, group_us, tasks_within
@@ -76,7 +77,12 @@ def _schedule_service(
             groups.setdefault(task.template_version, []).append(task)
             grouped += 1
             continue
-        predecessor = _predecessor(service, task)
+        predecessor = _predecessor(state, service, task)
+        is_alive = predecessor is not None and predecessor.is_alive
+        if is_alive and slot_of(task) in service.dirty_slots:
+            # Its predecessor's node may be back, so that nothing need replace it: look first.
+            state.newly_waiting[service.record.id] = None
+            continue
         if task.home is not None:
             found = _place_at_home(state, service, task, predecessor, now)
         elif predecessor is not None:
@@ -108,13 +114,15 @@ def _place_group(
     return len(nodes)
 
 
-def _predecessor(service: ServiceState, task: Task) -> Task | None:
-    """Return the placed task that `task` is to replace, while that one is still wanted."""
+def _predecessor(state: LeaderState, service: ServiceState, task: Task) -> Task | None:
+    """Return the placed task that `task` is to replace, while that one is wanted and not lost."""
     tasks = service.slots[slot_of(task)]
     if len(tasks) == 1:
         return None
     for other in tasks:
-        if other is not task and other.node_id is not None and other.is_wanted:
+        if other is task or other.node_id is None or not other.is_wanted:
+            continue
+        if state.nodes[other.node_id].state is not NodeState.DOWN:
             return other
     return None
 

@@ -222,6 +222,8 @@ class LeaderState(Outgoing):
         self.node_tasks.setdefault(node, []).append(task)
         self.placed += 1
         self._tell(task)
+        if len(service.slots[slot_of(task)]) > 1:
+            self.mark_slot(task.service_id, slot_of(task))  # It may replace one that is lost.
         self.tell_story(service, task, now, f"assigned to {node}")
 
     def set_desired(self, task: Task, desired: TaskState, now: Now, reason: str = "") -> None:

@@ -142,7 +142,10 @@ def _plan_slots(state: LeaderState, service: ServiceState) -> None:
         numbers = [slot for slot in open_now if isinstance(slot, int)]
         if len(numbers) == replicas:
             return  # So it is with all that a new leader has loaded: none of their tasks is read.
-        held = {slot: [t for t in service.slots.get(slot, ()) if t.is_wanted] for slot in numbers}
+        held = {
+            slot: [t for t in service.slots.get(slot, ()) if t.is_wanted and not _is_lost(state, t)]
+            for slot in numbers
+        }
         on_node: dict[NodeId, int] = {}
         for tasks in held.values():
             for task in tasks:
@@ -263,6 +266,10 @@ def _fate(state: LeaderState, service: ServiceState, now: Now, wake: Waker, task
     if node.must_be_left:
         return Fate.LEAVE
     return Fate.KEEP
+
+
+def _is_lost(state: LeaderState, task: Task) -> bool:
+    return task.node_id is not None and state.nodes[task.node_id].state is NodeState.DOWN
 
 
 def _fenced_until(state: LeaderState, service: ServiceState, task: Task, now: Now) -> Instant:

@@ -102,6 +102,26 @@ def test_a_node_that_was_cut_off_stops_what_was_replaced_meanwhile(
     cluster.wait_running("web", 6)
 
 
+def test_what_only_the_lost_node_can_take_runs_on_when_it_is_back(
+    cluster: TestCluster, images: ImageFactory
+) -> None:
+    node = cluster.agents[0].name
+    create(cluster, "db", images.sleeper("1.0"), f"--constraint=node.hostname=={node}")
+    cluster.wait_running("db", 1)
+    before = running_processes(cluster, "db")
+    victim = cluster.agent(node)
+    victim.host.cut_link()
+    cluster.wait_node(node, "down")
+    cluster.wait_until(
+        "a successor waits", lambda: any(not task.node_id for task in cluster.control.tasks("db"))
+    )
+    victim.host.restore_link()
+    cluster.wait_node(node, "ready", timeout_s=60)
+    cluster.wait_until("the successor is dropped", lambda: len(cluster.control.tasks("db")) == 1)
+    cluster.wait_running("db", 1)
+    assert running_processes(cluster, "db") == before
+
+
 def test_a_short_cut_is_no_loss(cluster: TestCluster, images: ImageFactory) -> None:
     create(cluster, "web", images.sleeper("1.0"), replicas=3)
     cluster.wait_running("web", 3)

@@ -121,6 +121,17 @@ def test_a_fenced_task_of_a_lost_node_says_how_long_its_successor_waits(world):
     assert 42 <= left_s <= 45
 
 
+def test_a_task_that_only_its_lost_node_can_take_says_what_it_waits_for(world):
+    world.create(a_spec(constraints=("node.hostname==n1",)))
+    world.settle()
+    (lost,) = world.running()
+    world.cut("n1")
+    world.pass_time(6)
+    summary = explained(world, lost.id).tasks[0].summary
+    assert "its node is lost; it goes on if that is back before another attempt has" in summary
+    assert explained(world).summary.startswith("0 of 1 tasks run")
+
+
 def test_a_rollout_says_what_it_does_and_waits_for(world):
     world.create(a_spec(replicas=3))
     world.settle()

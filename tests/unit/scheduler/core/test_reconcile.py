@@ -8,7 +8,7 @@ from scheduler.core.reconcile import Fate, Phase, SetDesired, SlotPlan
 from scheduler.core.service_record import UpdateState
 from tests.builders import a_spec, restart
 from tests.unit.scheduler.core.builders import a_record, a_task, an_updated_record, ended
-from tests.unit.scheduler.core.slot_plans import check, plan
+from tests.unit.scheduler.core.slot_plans import check, on, plan
 
 S = TaskState
 CRASHED = a_task(S.FAILED, since=-1)
@@ -191,7 +191,7 @@ def test_the_reasons_are_told() -> None:
     reasons = [
         action.reason
         for fate in (Fate.LOST, Fate.EVICT)
-        for action in plan(a_task(), fate=fate).actions
+        for action in plan(a_task(), a_task(attempt=2, node="n2"), fate=on("n1", fate)).actions
         if isinstance(action, SetDesired)
     ]
     assert reasons == [

@@ -241,10 +241,43 @@ def test_a_slot_whose_old_task_is_stopping(
     [
         pytest.param(
             plan(a_task(), fate=Fate.LOST),
-            "shutdown 1; create v1 running",
+            "create v1 running",
             Phase.YOUNG,
             NEVER,
-            id="its node is lost: replaced at once",
+            id="its node is lost: a successor is made at once",
+        ),
+        pytest.param(
+            plan(a_task(), a_task(S.PENDING, attempt=2, node=None), fate=on("n1", Fate.LOST)),
+            "",
+            Phase.YOUNG,
+            NEVER,
+            id="its node is lost, and nothing else can take it yet: it is not given up",
+        ),
+        pytest.param(
+            plan(a_task(), a_task(S.PENDING, attempt=2, node=None)),
+            "drop 2",
+            Phase.SETTLED,
+            NEVER,
+            id="its node is back before: it goes on",
+        ),
+        pytest.param(
+            plan(a_task(), a_task(S.ASSIGNED, attempt=2, node="n2"), fate=on("n1", Fate.LOST)),
+            "shutdown 1",
+            Phase.YOUNG,
+            NEVER,
+            id="its successor has a node: it is given up",
+        ),
+        pytest.param(
+            plan(
+                a_task(),
+                a_task(S.ASSIGNED, attempt=2, node="n2"),
+                a_task(S.PENDING, attempt=3, node=None),
+                fate=on("n2", Fate.LOST),
+            ),
+            "shutdown 2; drop 3",
+            Phase.SETTLED,
+            NEVER,
+            id="its node is back, that of its successor is lost",
         ),
         pytest.param(
             plan(a_task(), fate=Fate.EVICT),

@@ -1,0 +1,94 @@
+"""What a lost node had is replaced where anything can take it, and else goes on when it is back."""
+
+import pytest
+
+from berth.model.ids import TaskId
+from berth.model.node import NodeSpec
+from scheduler.core import commands
+from tests.builders import a_spec
+from tests.unit.scheduler.core.world import World
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def label(world: World, node: str, disk: str) -> None:
+    commands.update_node(
+        world.state, world.state.nodes[node], NodeSpec({"disk": disk}), 0, world.now
+    )
+
+
+def given_up(world: World) -> set[TaskId]:
+    return {task.id for task in world.tasks() if not task.is_wanted}
+
+
+def test_what_only_a_lost_node_can_take_goes_on_there_when_it_is_back(world: World) -> None:
+    world.create(a_spec(replicas=300, constraints=("node.hostname==n1",)))
+    world.settle()
+    before, starts = {task.id for task in world.running()}, len(world.starts)
+    world.cut("n1")
+    world.pass_time(6)
+    assert len(world.service().waiting) == 300
+    assert given_up(world) == set()
+    world.join("n1")
+    world.settle()
+    assert {task.id for task in world.tasks()} == before
+    assert len(world.starts) == starts
+    assert set(world.service().in_phase("settled")) == set(world.service().slots)
+
+
+def test_what_waits_for_a_lost_node_is_given_up_once_another_takes_it(world: World) -> None:
+    world.create(a_spec(replicas=2, constraints=("node.labels.disk==ssd",)))
+    label(world, "n1", "ssd")
+    world.settle()
+    world.cut("n1")
+    world.pass_time(6)
+    assert given_up(world) == set()
+    label(world, "n2", "ssd")
+    world.settle()
+    assert world.by_node() == {"n2": 2}
+    world.join("n1")
+    world.settle()
+    assert not [task for task in world.tasks() if task.node_id == "n1"]
+
+
+def test_the_slots_of_a_lost_node_are_the_first_to_be_closed(world: World) -> None:
+    world.create(a_spec(replicas=4, constraints=("node.hostname!=n3",), max_per_node=2))
+    world.settle()
+    lost = {task.slot for task in world.running() if task.node_id == "n1"}
+    world.cut("n1")
+    world.pass_time(6)
+    world.update("web", a_spec(replicas=2, constraints=("node.hostname!=n3",), max_per_node=2))
+    world.settle()
+    assert world.by_node() == {"n2": 2}
+    assert not lost & {task.slot for task in world.running()}
+
+
+def test_a_new_leader_waits_for_a_lost_node_as_the_old_one_did(world: World) -> None:
+    world.create(a_spec(constraints=("node.hostname==n1",)))
+    world.settle()
+    (before,) = world.running()
+    world.cut("n1")
+    world.pass_time(6)
+    world.reload()
+    world.pass_time(20)
+    assert len(world.service().waiting) == 1
+    world.join("n1")
+    world.settle()
+    assert [task.id for task in world.tasks()] == [before.id]
+    assert world.starts == [before.id]
+
+
+def test_a_rollout_of_what_a_lost_node_had_goes_on_when_it_is_back(world: World) -> None:
+    world.create(a_spec(replicas=2, image="old:1", constraints=("node.hostname==n1",)))
+    world.settle()
+    world.cut("n1")
+    world.pass_time(6)
+    world.update("web", a_spec(replicas=2, image="new:1", constraints=("node.hostname==n1",)))
+    world.pass_time(5)
+    assert given_up(world) == set()
+    world.join("n1")
+    world.pass_time(10)
+    assert len(world.running(image="new:1")) == len(world.tasks()) == 2
