@@ -135,8 +135,8 @@ def plan_slot(view: SlotView, now: Now) -> SlotPlan:
             stopping.append(task)
         else:
             wanted.append(task)
-    if any(task.node_id is not None for task in wanted):
-        actions += [SetDesired(task, TaskState.SHUTDOWN, LOST) for task in lost]
+    kept = [] if any(task.node_id is not None for task in wanted) else sorted(lost, key=_worth)[:1]
+    actions += [SetDesired(task, TaskState.SHUTDOWN, LOST) for task in lost if task not in kept]
     draft = _Draft(view, now, actions, history, stop_gate(view, stopping, now))
     return draft.plan_held(wanted) if wanted else draft.plan_missing()
 
@@ -157,6 +157,11 @@ def part_ended(view: SlotView) -> tuple[list[Action], list[Task], list[FinishedT
             history.append(finished_from(task, history, policy))
     history.sort(key=lambda entry: entry.attempt)  # An earlier attempt may end after a later one.
     return actions, live, history
+
+
+def _worth(task: Task) -> tuple[bool, int]:
+    """Return the order in which tasks of a slot are kept: what runs first, then the oldest."""
+    return task.observed != TaskState.RUNNING, task.attempt
 
 
 LOST = "its node is lost"
@@ -269,7 +274,7 @@ class _Draft:
     def _keep_best(self, tasks: list[Task], reason: str) -> list[Task]:
         if len(tasks) <= 1:
             return tasks
-        best = min(tasks, key=lambda t: (t.observed != TaskState.RUNNING, t.attempt))
+        best = min(tasks, key=_worth)
         for task in tasks:
             if task is not best:
                 self._end(task, reason)

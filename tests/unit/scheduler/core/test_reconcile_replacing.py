@@ -254,6 +254,13 @@ def test_a_slot_whose_old_task_is_stopping(
             id="its node is lost, and nothing else can take it yet: it is not given up",
         ),
         pytest.param(
+            plan(a_task(), a_task(S.READY, attempt=2, desired=S.READY), fate=on("n1", Fate.LOST)),
+            "shutdown 2; create v1 running",
+            Phase.YOUNG,
+            NEVER,
+            id="its node is lost with its replacement: what ran is kept",
+        ),
+        pytest.param(
             plan(a_task(), a_task(S.PENDING, attempt=2, node=None)),
             "drop 2",
             Phase.SETTLED,
