@@ -14,9 +14,9 @@ How a replacement goes on, read off the tasks alone:
                  RUNNING. The pull thus never costs downtime.
     start-first  the new task is wanted RUNNING at once; when it runs, the old one is stopped.
 
-The task of a lost node gets a successor at once, but is given up only when that one has a node: if
-its own node is back before, nothing moves. So what only one node can take is not started anew
-because its agent was away for a while.
+The task of a lost node gets a successor at once, but is given up only when that one has a node, or
+when its template is outdated: if its own node is back before, nothing moves. So what only one node
+can take is not started anew because its agent was away for a while.
 """
 
 from collections.abc import Callable, Sequence
@@ -135,8 +135,8 @@ def plan_slot(view: SlotView, now: Now) -> SlotPlan:
             stopping.append(task)
         else:
             wanted.append(task)
-    kept = [] if any(task.node_id is not None for task in wanted) else sorted(lost, key=_worth)[:1]
-    actions += [SetDesired(task, TaskState.SHUTDOWN, LOST) for task in lost if task not in kept]
+    kept = None if any(task.node_id is not None for task in wanted) else _worth_waiting(view, lost)
+    actions += [SetDesired(task, TaskState.SHUTDOWN, LOST) for task in lost if task is not kept]
     draft = _Draft(view, now, actions, history, stop_gate(view, stopping, now))
     return draft.plan_held(wanted) if wanted else draft.plan_missing()
 
@@ -157,6 +157,15 @@ def part_ended(view: SlotView) -> tuple[list[Action], list[Task], list[FinishedT
             history.append(finished_from(task, history, policy))
     history.sort(key=lambda entry: entry.attempt)  # An earlier attempt may end after a later one.
     return actions, live, history
+
+
+def _worth_waiting(view: SlotView, lost: Sequence[Task]) -> Task | None:
+    """Return the lost task that may go on if its node is back first: none that is outdated.
+
+    What a rollout would replace must not come back beside a successor that it did not begin.
+    """
+    current = [task for task in lost if view.record.runs_current(task.template_version)]
+    return min(current, key=_worth, default=None)
 
 
 def _worth(task: Task) -> tuple[bool, int]:

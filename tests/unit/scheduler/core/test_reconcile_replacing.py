@@ -261,6 +261,13 @@ def test_a_slot_whose_old_task_is_stopping(
             id="its node is lost with its replacement: what ran is kept",
         ),
         pytest.param(
+            plan(a_task(version=1), record=an_updated_record(), fate=Fate.LOST),
+            "shutdown 1; create v2 running",
+            Phase.YOUNG,
+            NEVER,
+            id="its node is lost, and its template outdated: it is given up",
+        ),
+        pytest.param(
             plan(a_task(), a_task(S.PENDING, attempt=2, node=None)),
             "drop 2",
             Phase.SETTLED,
