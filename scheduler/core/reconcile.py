@@ -257,6 +257,8 @@ class _Draft:
         if current:
             return self._plan_single(current[0])
         (task,) = old
+        if task in leaving and self._is_over(task):
+            return self._plan_over(task)
         wake_at = self._promote(task)
         return self._plan(Phase.LEAVING if task in leaving else Phase.OUTDATED, wake_at)
 
@@ -305,10 +307,8 @@ class _Draft:
         return self._plan(Phase.REPLACING)
 
     def _plan_single(self, task: Task) -> SlotPlan:
-        if task.desired == TaskState.READY and isinstance(self._restart_of(task), GiveUp):
-            # It was to take over from one that meanwhile ended for good.
-            self._end(task, "the restart policy allows no other attempt")
-            return self._plan(Phase.ENDED)
+        if self._is_over(task):
+            return self._plan_over(task)
         wake_at = self._promote(task)
         if task.observed == TaskState.RUNNING:
             since = task.running_since if task.running_since is not None else self.now.instant
@@ -317,6 +317,14 @@ class _Draft:
                 return self._plan(Phase.SETTLED, wake_at)
             return self._plan(Phase.YOUNG, min(wake_at, settled_at))
         return self._plan(Phase.YOUNG, wake_at)
+
+    def _is_over(self, task: Task) -> bool:
+        """Return whether it was to take over from one that meanwhile ended for good."""
+        return task.desired == TaskState.READY and isinstance(self._restart_of(task), GiveUp)
+
+    def _plan_over(self, task: Task) -> SlotPlan:
+        self._end(task, "the restart policy allows no other attempt")
+        return self._plan(Phase.ENDED)
 
     def _promote(self, task: Task) -> Instant:
         """Want RUNNING of a task that is wanted READY, when its delay and gate are past."""

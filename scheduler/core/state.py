@@ -215,8 +215,7 @@ class LeaderState(Outgoing):
         wish, to = task.desired, TaskState.ASSIGNED
         self.chronicle.changes.append((service, task, task.observed, wish, to, wish, None))
         task.observed = to
-        task.observed_since = now.instant
-        task.observed_at = now.timestamp
+        task.observed_since, task.observed_at = now.instant, now.timestamp
         if demand.generic:
             task.granted = self.table.grant_generic(node, demand, reuse=reuse)
         self.node_tasks.setdefault(node, []).append(task)

@@ -131,6 +131,18 @@ def test_a_slot_without_a_task(found: SlotPlan, actions: str, phase: Phase, wake
             id="the same, and it has no place yet",
         ),
         pytest.param(
+            plan(
+                a_task(S.READY, desired=S.READY, attempt=2),
+                record=a_record(a_spec(restart=restart("none"))),
+                history=[ended(attempt=1), ended(attempt=3)],
+                fate=Fate.LEAVE,
+            ),
+            "shutdown 2",
+            Phase.ENDED,
+            NEVER,
+            id="the same, and it must leave its node, where a newer one was tried meanwhile",
+        ),
+        pytest.param(
             plan(a_task(attempt=2), a_task(attempt=1)),
             "shutdown 2",
             Phase.SETTLED,
