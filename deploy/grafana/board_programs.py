@@ -199,12 +199,15 @@ NODES = Board(
         Row(
             "Engine",
             (
+                Panel("Engine answers", "1 while a machine's Engine answers; at 0 its node withdraws.",
+                      (Query(f"min by (instance) (berth_agent_engine_up{{{OF_NODE}}})", "{{instance}}"),),
+                      steps=bad_below(1)),
                 Panel("Calls by outcome", "Calls to the Engine per second.",
                       (Query(rate_of("berth_agent_engine_call_seconds_count", OF_NODE, "outcome"), "{{outcome}}"),),
-                      unit="ops", width=12),
+                      unit="ops"),
                 Panel("Time of calls", "By call (p99), waiting for a thread included.",
                       (Query(quantile(0.99, "berth_agent_engine_call_seconds", OF_NODE, "call"), "{{call}}"),),
-                      unit="s", steps=bad_above(5), width=12),
+                      unit="s", steps=bad_above(5)),
                 Panel("Pulls by outcome", "Pulls of images per second.",
                       (Query(rate_of("berth_agent_pulls_total", OF_NODE, "outcome"), "{{outcome}}"),), unit="ops"),
                 Panel("Time of pulls", "Whatever their outcome.",
