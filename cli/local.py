@@ -181,9 +181,8 @@ def _stay(console: Console, folders: Folders, env: Mapping[str, str]) -> None:
     try:
         console.print("[dim]Ctrl-C ends the cluster[/]")
         while True:
-            time.sleep(
-                1.0
-            )  # Not signal.pause(): one that comes just before it would be slept over.
+            # Not `signal.pause()`: a signal that comes just before it would be slept over.
+            time.sleep(1.0)
     except KeyboardInterrupt:
         with TerminalNarrator(console) as narrator:
             LocalRunner(folders, narrator).down(purge=False)

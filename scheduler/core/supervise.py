@@ -353,8 +353,7 @@ def _supervise_rollout(state: LeaderState, service: ServiceState, now: Now, wake
     for begin in plan.begin:
         version = service.record.template_version
         state.add_task(service, begin.slot, version, begin.desired, now)
-        if begin.slot in outdated:
-            # A drain is no part of a rollout.
+        if begin.slot in outdated:  # A drain is no part of a rollout.
             service.begun = noted(service.begun, (begin.slot,))
         service.set_phase(begin.slot, Phase.REPLACING)
     if plan.record is not None:
