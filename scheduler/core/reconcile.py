@@ -15,8 +15,8 @@ How a replacement goes on, read off the tasks alone:
     start-first  the new task is wanted RUNNING at once; when it runs, the old one is stopped.
 
 The task of a lost node gets a successor at once, but is given up only when that one has a node, or
-when its template is outdated: if its own node is back before, nothing moves. So what only one node
-can take is not started anew because its agent was away for a while.
+when its template is outdated or it is fenced: if its own node is back before, nothing moves. So
+what only one node can take is not started anew because its agent was away for a while.
 """
 
 from collections.abc import Callable, Sequence
@@ -162,8 +162,11 @@ def part_ended(view: SlotView) -> tuple[list[Action], list[Task], list[FinishedT
 def _worth_waiting(view: SlotView, lost: Sequence[Task]) -> Task | None:
     """Return the lost task that may go on if its node is back first: none that is outdated.
 
-    What a rollout would replace must not come back beside a successor that it did not begin.
+    What a rollout would replace must not come back beside a successor that it did not begin. What
+    is fenced has stopped when it counts as lost: its successor is all that is wanted.
     """
+    if view.record.is_fenced:
+        return None
     current = [task for task in lost if view.record.runs_current(task.template_version)]
     return min(current, key=_worth, default=None)
 

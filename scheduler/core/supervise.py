@@ -224,7 +224,7 @@ def _is_handing_over(state: LeaderState, service: ServiceState, tasks: Sequence[
     return any(
         task.is_alive
         and task.node_id is not None
-        and state.nodes[task.node_id].state is not NodeState.DOWN
+        and not _is_lost(state, task)
         and not record.runs_current(task.template_version)
         for task in tasks
     )
@@ -321,7 +321,7 @@ def _supervise_rollout(state: LeaderState, service: ServiceState, now: Now, wake
         placed = {
             slot
             for slot in service.in_phase(Phase.YOUNG)
-            if any(task.node_id is not None for task in service.slots.get(slot, ()))
+            if any(t.node_id and not _is_lost(state, t) for t in service.slots.get(slot, ()))
         }
         service.begun = noted(service.begun, placed | service.in_phase(Phase.REPLACING))
         failed = [

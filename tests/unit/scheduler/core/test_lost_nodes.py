@@ -1,9 +1,12 @@
 """What a lost node had is replaced where anything can take it, and else goes on when it is back."""
 
+from dataclasses import replace
+
 import pytest
 
 from berth.model.ids import TaskId
 from berth.model.node import NodeSpec
+from berth.model.service import UpdatePolicy
 from scheduler.core import commands
 from tests.builders import a_spec
 from tests.unit.scheduler.core.world import World
@@ -92,3 +95,37 @@ def test_a_rollout_of_what_a_lost_node_had_goes_on_when_it_is_back(world: World)
     world.join("n1")
     world.pass_time(10)
     assert len(world.running(image="new:1")) == len(world.tasks()) == 2
+
+
+def test_a_fenced_task_is_given_up_once_it_must_have_stopped(world: World) -> None:
+    labels = {"berth.fence": "after:30s"}
+    world.create(a_spec(constraints=("node.hostname==n1",), labels=labels))
+    world.settle()
+    (lost,) = world.running()
+    world.cut("n1")
+    world.pass_time(40)
+    assert given_up(world) == set(), "it may still run"
+    world.pass_time(20)
+    assert given_up(world) == {lost.id}
+    commands.remove_node(world.state, world.state.nodes["n1"], world.now, force=False)
+
+
+@pytest.mark.parametrize("is_new_leader", [False, True])
+def test_a_rollback_does_not_wait_for_what_a_lost_node_had(
+    world: World, is_new_leader: bool
+) -> None:
+    policy = UpdatePolicy(parallelism=1, delay_s=3, monitor_s=2)
+    world.create(a_spec(replicas=3, max_per_node=1, update=policy, rollback=policy))
+    world.settle()
+    old, new = world.service().record.spec, a_spec(image="app:2", replicas=3, max_per_node=1)
+    world.update("web", replace(new, update=policy, rollback=policy))
+    world.pass_time(3.5)
+    world.cut("n3")
+    world.pass_time(5)
+    world.update("web", old)
+    world.settle()
+    if is_new_leader:
+        world.reload()
+    world.pass_time(60)
+    assert len(world.service().waiting) == 1
+    assert world.status() == "completed"
