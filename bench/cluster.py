@@ -46,7 +46,7 @@ async def measure(args: argparse.Namespace, made: Rig, found: Measured) -> None:
             print(f"... {step}", file=sys.stderr, flush=True)
             match step:
                 case "idle":
-                    with made.leader.unwatched():
+                    async with made.leader.unwatched():
                         # Connecting costs more than idling: let the last of it pass.
                         await asyncio.sleep(args.idle_s / 3)
                         part = await measure_idle(made, args.idle_s)

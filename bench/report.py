@@ -55,10 +55,12 @@ TARGETS = (
     _up(6, "idle leader, 10,000 agents, % of a core", "cluster", "idle_leader_cpu_percent", 35, 20, 10_000),
     _up(6, "the same, MiB", "cluster", "idle_leader_rss_mib", 700, 700, 10_000),
     _up(7, "take-over beyond the lease's TTL, s", "cluster", "take_over_beyond_ttl_s", 2, 0.7, 2000),
+    _up(8, "loss of 1 of 2,000 nodes beyond lost_after, s", "cluster", "loss_killed_beyond_lost_after_s", 1, 0.2, 2000),
     _up(8, "loss of 1 of 10,000 nodes beyond lost_after, s", "cluster", "loss_killed_beyond_lost_after_s", 1, 0.2, 10_000),
     _up(8, "the same, its agent frozen, s", "cluster", "loss_frozen_beyond_lost_after_s", 1, 0.2, 10_000),
     _up(9, "loop's stall p99 during row 3, ms", "cluster", "dispatch_stall_p99_ms", 20, 5, 2000),
     _up(9, "loop's stall p99 during row 4, ms", "cluster", "dispatch_stall_p99_ms", 20, 5, 10_000),
+    _up(9, "loop's stall p99 during row 5, ms", "cluster", "create_stall_p99_ms", 20, 5),
     _up(10, "50 replicas on 5 Engines, Berth / docker run", "engines", "start_berth_by_limit", 1.3, 1.1),
     _up(10, "the same, Berth / Swarm at its best", "engines", "start_berth_by_swarm", 1, 1),
     _up(10, "the same, no flags, Berth / Swarm", "engines", "start_berth_by_swarm_default", 1, 1),
@@ -68,7 +70,8 @@ TARGETS = (
     _up(11, "leader killed, next service, Berth / Swarm", "engines", "leader_kill_berth_by_swarm", 0.5, 0.33),
     _up(13, "leader's CPU a waiting CLI, of 50, %", "waiting", "leader_50_cpu_percent_a_cli", 1, 0.5),
     _up(13, "follower's CPU a waiting CLI, of 50, %", "waiting", "follower_50_cpu_percent_a_cli", 1, 0.5),
-    _up(12, "leader's CPU per task, 10k / 1k nodes", "growth", "core_growth_10k_by_1k", 2, 1),
+    _up(12, "the core's CPU per task, 10k / 1k nodes", "growth", "core_growth_10k_by_1k", 2, 1),
+    _up(12, "the whole leader's, 10k / 1k agents", "growth", "leader_100000t_growth", 2, 1),
 )  # fmt: skip
 
 

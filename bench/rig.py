@@ -1,5 +1,6 @@
 """The processes of one run: etcd, schedulers, simulated agents; what they used of the machine."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -8,11 +9,11 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.watched_scheduler import rest_mark
+from bench.watched_scheduler import PERIOD_S, rest_mark
 from tests.hosts.ports import free_port
 
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -67,15 +68,22 @@ class Scheduler:
         pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
 
-    @contextlib.contextmanager
-    def unwatched(self) -> Iterator[None]:
-        """Let the watch of its event loop rest, which costs a hundredth of a core."""
+    @contextlib.asynccontextmanager
+    async def unwatched(self) -> AsyncIterator[None]:
+        """Let the watch of its event loop rest, which costs a hundredth of a core.
+
+        It is at work again when the block ends: what follows is watched from its beginning.
+        """
         mark = rest_mark(self.lags)
         mark.touch()
         try:
             yield
         finally:
             mark.unlink()
+        seen = len(self.read_lags_ms())
+        async with asyncio.timeout(60):
+            while len(self.read_lags_ms()) == seen:
+                await asyncio.sleep(PERIOD_S)
 
     def read_lags_ms(self, skip: int = 0) -> list[tuple[float, float]]:
         """Return all samples so far but the first `skip`: milliseconds late, and by own work."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import BENCHES, Bench
+from bench.growth import AGENTS, note_growth
 from bench.plot import plot_svg
 from bench.report import TARGETS, judge, write_report
 
@@ -26,7 +27,7 @@ def run(bench: Bench, folder: Path) -> dict:
 
 def is_left_out(figure: str, args: dict) -> bool:
     """Tell whether a figure belongs to a step that the quick form passes over."""
-    prefixes = {"loss_": "loss", "idle_": "idle", "leader_kill_": "kill"}
+    prefixes = {"loss_": "loss", "idle_": "idle", "create_": "create", "leader_kill_": "kill"}
     steps = {step for prefix, step in prefixes.items() if figure.startswith(prefix)}
     with_defaults = ("_default", "cut_berth_by_swarm")
     is_of_defaults = figure.endswith(with_defaults) and not args.get("defaults", True)
@@ -47,7 +48,8 @@ def test_a_benchmark_runs_and_keeps_its_figures(bench: Bench, tmp_path: Path) ->
         wanted = {name for name in wanted if not name.startswith("loss_")}
     if "idle" not in steps:
         wanted = {name for name in wanted if not name.startswith("idle_")}
-    wanted = {name for name in wanted if "_50_" not in name}  # Fewer CLIs wait here.
+    # Here fewer CLIs wait, and fewer tasks are placed.
+    wanted = {name for name in wanted if "_50_" not in name and "_100000t_" not in name}
     assert wanted <= figures.keys()
     assert all(figures[name] > 0 for name in wanted if name.endswith(("_per_s", "_rss_mib")))
 
@@ -80,3 +82,18 @@ def test_a_plot_has_a_line_for_each_series() -> None:
     picture = plot_svg("T & t", "x", "y", [("a", [(1, 2.0), (10, 3.0)]), ("b", [(1, 1.0)])])
     assert picture.count("<polyline") == 2
     assert "T &amp; t" in picture
+
+
+@pytest.mark.parametrize(
+    ("agents", "told"),
+    [
+        pytest.param(AGENTS, {"leader_growth": 4.0}, id="all of the row"),
+        pytest.param(AGENTS[:2], {}, id="a part, which is not what the row asks for"),
+        pytest.param((), {}, id="none"),
+    ],
+)
+def test_growth_is_told_of_the_whole_row_alone(agents: tuple[int, ...], told: dict) -> None:
+    found: dict[str, float] = {}
+    points = [(count, 10.0 * 4 ** (number / 3)) for number, count in enumerate(agents)]
+    note_growth(found, "leader", points)
+    assert found == pytest.approx(told)
