@@ -36,9 +36,9 @@ that is not frozen, if that has grown by a quarter."""
 
 FREEZES_MAX: Final = 3_600
 """So often may be frozen, which is about an hour of bursts, or millions of tasks made in groups, or
-100,000 services of one, before all is looked at again. A freeze catches what is in use of calls
-that are under way, a few thousand objects at most; a look at all holds the event loop for half a
-second with 100,000 tasks."""
+hundreds of thousands of services of one, before all is looked at again. A freeze catches what is in
+use of calls that are under way, a few thousand objects at most; a look at all holds the event loop
+for 0.1 to 0.5 s with 100,000 tasks, for a second with as many services of one."""
 
 GROWTH_MIN: Final = 25
 """From so many tasks placed by one turn on, freezing what it made is worth a look beforehand: of as
