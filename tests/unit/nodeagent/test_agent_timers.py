@@ -1,6 +1,7 @@
 """What the agent does now and then: tell changed facts, write its journal."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -68,3 +69,32 @@ async def test_statuses_of_a_moment_are_journalled_together():
         bench.host.exit_now(TaskId("task4"), 1)
         await bench.clock.sleep(3)
         assert len(bench.journal.saved_at) == 2
+
+
+@virtually
+async def test_it_is_journalled_that_a_leader_is_at_hand_while_a_service_asks_for_fencing():
+    """Such an agent that dies must know later when a leader was there last; others write nothing."""
+    bench = Bench()
+    bench.journal = TimedJournal(bench.clock)
+    fenced = a_template(service_labels={"berth.fence": "after:30s"})
+
+    async def pauses_s(over_s: float = 31.0) -> list[float]:
+        await bench.clock.sleep(4)  # What was asked for is written.
+        bench.journal.saved_at.clear()
+        await bench.clock.sleep(over_s)
+        saved_at = bench.journal.saved_at
+        return [after - before for before, after in pairwise(saved_at)]
+
+    async with bench.agent():
+        await bench.joined()
+        bench.link.assign(a_task(1), templates=(a_template(),), is_complete=True)
+        await bench.told("task1", TaskState.RUNNING)
+        assert await pauses_s() == []
+        assert bench.journal.saved_at == []
+        bench.link.assign(a_task(2), templates=(fenced,))  # It waits without a timer by now.
+        await bench.told("task2", TaskState.RUNNING)
+        assert await pauses_s() == pytest.approx([5.2] * 5, abs=0.1)
+        bench.link.stream.break_off()
+        await bench.until(lambda: len(bench.link.streams) == 2, "another session")
+        await bench.joined()
+        assert len(await pauses_s()) >= 4, "and again once there is a leader"
