@@ -73,7 +73,7 @@ async def test_statuses_of_a_moment_are_journalled_together():
 
 @virtually
 async def test_it_is_journalled_that_a_leader_is_at_hand_while_a_service_asks_for_fencing():
-    """Such an agent that dies must know later when a leader was there last; others write nothing."""
+    """So an agent that dies knows later when a leader was there last; others write nothing."""
     bench = Bench()
     bench.journal = TimedJournal(bench.clock)
     fenced = a_template(service_labels={"berth.fence": "after:30s"})
