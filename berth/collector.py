@@ -106,6 +106,8 @@ class Tending:
         self._looks = 0
         self._freezes = 0
         self._may_freeze = False
+        self._is_quiet = True
+        """Whether no turn has frozen anything since the survivors were looked at last."""
 
     def look(self) -> None:
         """Collect what is young, and every tenth time the few survivors of quiet times.
@@ -116,10 +118,11 @@ class Tending:
         self._collector.collect(0)
         if self._looks % _LOOKS_PER_TENDING:
             return
+        is_quiet, self._is_quiet = self._is_quiet, True
         if self._collector.get_count()[1] > _LOOKS_PER_TENDING:
             self._collector.freeze()  # It also looked by itself: thousands of objects are new.
             self._freezes += 1
-        elif self._freezes >= FREEZES_MAX:
+        elif self._freezes >= FREEZES_MAX and is_quiet:  # Turns that freeze leave few survivors.
             self._freezes = 0
             collect_all(self._collector)
         else:
@@ -139,6 +142,7 @@ class Tending:
         if self._may_freeze and placed >= GROWTH_MIN:
             self._collector.freeze()
             self._freezes += 1
+            self._is_quiet = False
 
 
 def _has_grown() -> bool:

@@ -28,16 +28,20 @@ class NotingCollector:
 
     own_looks: int
     asked: list[str] = field(default_factory=list)
+    looks_since: int = 0
+    """At what is young, since the survivors were looked at or frozen."""
 
     def get_count(self) -> tuple[int, int, int]:
-        return (17, self.asked.count("collect 0") + self.own_looks, 3)
+        return (17, self.looks_since + self.own_looks, 3)
 
     def collect(self, generation: int) -> int:
         self.asked.append(f"collect {generation}")
+        self.looks_since = self.looks_since + 1 if generation == 0 else 0
         return 0
 
     def freeze(self) -> None:
         self.asked.append("freeze")
+        self.looks_since = 0
 
     def unfreeze(self) -> None:
         self.asked.append("unfreeze")
@@ -170,9 +174,12 @@ def test_what_turns_freeze_is_looked_at_in_the_end() -> None:
         pass
     collector = NotingCollector(0)
     tending = Tending(collector)
-    for _ in range(FREEZES_MAX):
+    for turn in range(2 * FREEZES_MAX):
         tending.begin_turn(is_burst=True)
         tending.end_turn(GROWTH_MIN)
+        if turn % 8 == 7:
+            tending.look()
+    assert "unfreeze" not in collector.asked, "not in the middle of a burst"
     collector.asked.clear()
     for _ in range(10):
         tending.look()
