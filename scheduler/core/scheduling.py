@@ -10,12 +10,14 @@ capacity. A start-first replacement that fits nowhere falls back to the same (it
 ever, for instance for its own host port).
 """
 
+from berth.model.ids import NodeId
 from berth.model.instant import Instant
 from berth.model.node import NodeState
 from berth.model.task import Task, TaskState
 from scheduler.core.births import bind_group
 from scheduler.core.costs import PLACE_US, group_us, tasks_within
 from scheduler.core.now import Now
+from scheduler.core.placement.demand import Demand
 from scheduler.core.placement.place import place, place_on, place_one, why_not
 from scheduler.core.service_state import ServiceState, slot_of
 from scheduler.core.state import LeaderState
@@ -40,7 +42,12 @@ def schedule(state: LeaderState, now: Now, budget_us: int) -> int:
         if service is None or not service.waiting:
             state.waiting_services.pop(service_id, None)
             continue
+        lost = _lost_predecessors(state, service)
+        for node, demand in lost:
+            state.table.uncount(node, demand)
         found, left_us = _schedule_service(state, service, now, left_us)
+        for node, demand in lost:
+            state.table.count(node, demand)
         placed += found
         if len(service.waiting) and left_us <= 0:
             state.newly_waiting[service_id] = None
@@ -125,6 +132,24 @@ def _predecessor(state: LeaderState, service: ServiceState, task: Task) -> Task 
         if state.nodes[other.node_id].state is not NodeState.DOWN:
             return other
     return None
+
+
+def _lost_predecessors(state: LeaderState, service: ServiceState) -> list[tuple[NodeId, Demand]]:
+    """Return where lost tasks are that what waits is to replace, where that matters: in branches.
+
+    They are wanted until then, but nobody is served by them, and their branch may have room.
+    """
+    if service.record.is_global or not service.demand(service.record.live_version).spread:
+        return []
+    return [
+        (other.node_id, service.demand(other.template_version))
+        for slot in dict.fromkeys(map(slot_of, service.waiting.values()))
+        for other in service.slots[slot]
+        if other.node_id is not None
+        and other.is_wanted
+        and other.is_alive
+        and state.nodes[other.node_id].state is NodeState.DOWN
+    ]
 
 
 def _place_at_home(

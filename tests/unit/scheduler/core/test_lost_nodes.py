@@ -1,5 +1,6 @@
 """What a lost node had is replaced where anything can take it, and else goes on when it is back."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -129,3 +130,39 @@ def test_a_rollback_does_not_wait_for_what_a_lost_node_had(
     world.pass_time(60)
     assert len(world.service().waiting) == 1
     assert world.status() == "completed"
+
+
+@pytest.mark.parametrize("lost", ["n1", "n2", "n3", "n4", "n5", "n6"])
+def test_branches_are_even_again_after_a_loss(lost: str) -> None:
+    world = World(nodes=6)
+    racks = {f"n{number}": "abc"[number % 3] for number in range(1, 7)}
+    for node, rack in racks.items():
+        labels = NodeSpec({"rack": rack})
+        commands.update_node(world.state, world.state.nodes[node], labels, 0, world.now)
+    spec = a_spec(replicas=12)
+    placement = replace(spec.task.placement, spread_preferences=("node.labels.rack",))
+    world.create(replace(spec, task=replace(spec.task, placement=placement)))
+    world.settle()
+    world.cut(lost)
+    world.pass_time(6)
+    assert not [task for task in world.tasks() if task.is_wanted and task.node_id == lost]
+    in_racks = Counter(racks[str(task.node_id)] for task in world.running())
+    assert in_racks == {"a": 4, "b": 4, "c": 4}
+
+
+def test_what_waits_for_a_lost_node_keeps_its_count_there() -> None:
+    world = World(nodes=3)
+    for node in world.nodes:
+        labels = NodeSpec({"rack": node})
+        commands.update_node(world.state, world.state.nodes[node], labels, 0, world.now)
+    spec = a_spec(constraints=("node.hostname==n1",), replicas=2)
+    placement = replace(spec.task.placement, spread_preferences=("node.labels.rack",))
+    service = world.create(replace(spec, task=replace(spec.task, placement=placement)))
+    world.settle()
+    table = world.state.table
+    before = table.services[service.record.id].dense(table.width).tolist()
+    world.cut("n1")
+    world.pass_time(6)
+    assert len(service.waiting) == 2
+    assert table.services[service.record.id].dense(table.width).tolist() == before
+    assert table.relief == world.state.relief_tried, "nothing is to be tried again"
