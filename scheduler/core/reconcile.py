@@ -323,7 +323,8 @@ class _Draft:
 
     def _is_over(self, task: Task) -> bool:
         """Return whether it was to take over from one that meanwhile ended for good."""
-        return task.desired == TaskState.READY and isinstance(self._restart_of(task), GiveUp)
+        is_begun = task.desired != TaskState.READY and task.node_id is not None
+        return not is_begun and isinstance(self._restart_of(task), GiveUp)
 
     def _plan_over(self, task: Task) -> SlotPlan:
         self._end(task, "the restart policy allows no other attempt")

@@ -8,8 +8,9 @@ import pytest
 from berth.model.ids import TaskId
 from berth.model.node import NodeSpec
 from berth.model.service import UpdatePolicy
+from berth.model.task import TaskState
 from scheduler.core import commands
-from tests.builders import a_spec
+from tests.builders import a_spec, restart
 from tests.unit.scheduler.core.world import World
 
 
@@ -68,6 +69,20 @@ def test_the_slots_of_a_lost_node_are_the_first_to_be_closed(world: World) -> No
     world.settle()
     assert world.by_node() == {"n2": 2}
     assert not lost & {task.slot for task in world.running()}
+
+
+def test_what_ended_on_its_lost_node_is_not_started_beyond_its_policy(world: World) -> None:
+    world.create(a_spec(constraints=("node.hostname==n1",), restart=restart(condition="none")))
+    world.settle()
+    (before,) = world.running()
+    world.cut("n1")
+    world.pass_time(6)
+    assert len(world.service().waiting) == 1
+    world.nodes["n1"].reported[before.id] = TaskState.FAILED
+    world.join("n1")
+    world.settle()
+    assert world.tasks() == []
+    assert world.starts == [before.id]
 
 
 def test_a_new_leader_waits_for_a_lost_node_as_the_old_one_did(world: World) -> None:
