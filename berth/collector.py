@@ -10,7 +10,7 @@ youngest generation is small, and looking at it takes 2 ms. What survives is loo
 when little has, and after a burst never: it is frozen. What a turn makes by the thousand is not
 looked at even once: it stays, and so does all that it refers to. Frozen objects are still freed by
 reference counting; cycles that were alive then and die later (calls under way) stay until all is
-looked at: between leaderships, and at a quiet moment after an hour of bursts.
+looked at: between leaderships, and at a quiet moment after many bursts.
 """
 
 import gc
@@ -35,10 +35,11 @@ that is not frozen, if that has grown by a quarter."""
 
 
 FREEZES_MAX: Final = 3_600
-"""So often may be frozen, which is about an hour of bursts, or millions of tasks made in groups, or
-hundreds of thousands of services of one, before all is looked at again. A freeze catches what is in
-use of calls that are under way, a few thousand objects at most; a look at all holds the event loop
-for 0.1 to 0.5 s with 100,000 tasks, for a second with as many services of one."""
+"""So often may be frozen before all is looked at again: an hour of bursts of small turns, which
+freeze once a second, or half a minute of one whose every turn freezes what it made, millions of
+tasks in groups or hundreds of thousands of services of one. A freeze catches what is in use of
+calls that are under way, a few thousand objects at most. A look at all holds the event loop for
+0.1 to 0.5 s with 100,000 tasks, for a second with as many services of one."""
 
 GROWTH_MIN: Final = 25
 """From so many tasks placed by one turn on, freezing what it made is worth a look beforehand: of as
