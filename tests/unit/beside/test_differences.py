@@ -40,6 +40,13 @@ def test_another_exit_code_is_a_difference() -> None:
     assert (hunk.swarm, hunk.berth) == (("exit code: 0",), ("exit code: 1",))
 
 
+def test_digests_may_change_for_both_but_not_for_one() -> None:
+    one, other = f"app@sha256:{'1' * 64}", f"app@sha256:{'2' * 64}"
+    (hunk,) = hunks_between(COUNT, said(f"{one} a"), said(f"{one} b"))
+    assert (hunk.swarm, hunk.berth) == (("app@sha256:<DIGEST> a",), ("app@sha256:<DIGEST> b",))
+    assert faults(hunks_between(COUNT, said(one), said(other)), ()) != []
+
+
 def test_the_script_is_long_and_declared_differences_name_commands_of_it() -> None:
     names = [command.name for command in SCRIPT]
     assert len(names) == len(set(names)) >= 40
