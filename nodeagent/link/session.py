@@ -109,6 +109,9 @@ class Session:
         self._reporter = Reporter()
         self._is_report_due = asyncio.Event()
         self._has_settled = asyncio.Event()
+        self._period_s = 0.0
+        """By which the next heartbeat was timed."""
+        self._is_retimed = asyncio.Event()
         self._sending = asyncio.Lock()
         self._sent_at = clock.instant()
         self._stream: SchedulerStream | None = None
@@ -292,6 +295,10 @@ class Session:
                     event = event_of(message)
                     if event is not None and await self._is_dropped(event, address):
                         break
+                    # A longer one holds after the next heartbeat: until then the leader waits as
+                    # long as it did.
+                    if self._owner.heartbeat_period_s() < self._period_s:
+                        self._is_retimed.set()
                 raise _SessionOverError
         except* _SessionOverError:
             log.info("session_closed", address=address)
@@ -340,14 +347,18 @@ class Session:
     async def _beat(self, stream: SchedulerStream) -> None:
         """Send a heartbeat whenever nothing else was sent for a period."""
         while True:
-            period_s = max(self._owner.heartbeat_period_s(), _HEARTBEAT_PERIOD_S_MIN)
+            self._is_retimed.clear()
+            self._period_s = self._owner.heartbeat_period_s()
+            period_s = max(self._period_s, _HEARTBEAT_PERIOD_S_MIN)
             period_s *= self._entropy.uniform(1.0 - _HEARTBEAT_JITTER, 1.0)
             last = self._sent_at
             delay_s = after(last, period_s) - self._clock.instant()
             if delay_s > 0:
-                await self._clock.sleep(delay_s)
-            if self._sent_at != last:
-                continue  # Something else was sent meanwhile, and counts as well.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(delay_s):
+                        await self._is_retimed.wait()
+            if self._is_retimed.is_set() or self._sent_at != last:
+                continue  # A shorter one holds, or something else was sent, which counts as well.
             await self._send(stream, pb.AgentMessage(heartbeat=self._owner.heartbeat()))
 
     async def _send(self, stream: SchedulerStream, message: pb.AgentMessage) -> None:

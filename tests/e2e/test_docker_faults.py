@@ -99,7 +99,7 @@ def test_followed_logs_lose_and_double_nothing(
     """An agent is killed and comes back; then the leader is, and another takes over."""
     # On a busy machine an agent takes longer to come back than a node may be silent; a node that is
     # lost has its tasks started elsewhere, which is another case than this one.
-    patient = to_proto(ClusterSettings(lost_after_s=60.0, heartbeat_period_s=1.0))
+    patient = to_proto(ClusterSettings(lost_after_s=60.0))
     cluster.control.call("UpdateCluster", pb.UpdateClusterRequest(settings=patient))
     talk(cli, images)
     with following(cli, "service", "logs", "--follow", "--tail=0", "talk") as it:

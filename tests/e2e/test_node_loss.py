@@ -125,7 +125,7 @@ def test_what_only_the_lost_node_can_take_runs_on_when_it_is_back(
 def test_a_short_cut_is_no_loss(cluster: TestCluster, images: ImageFactory) -> None:
     create(cluster, "web", images.sleeper("1.0"), replicas=3)
     cluster.wait_running("web", 3)
-    cluster.control.change_settings(lost_after_s=15.0, heartbeat_period_s=1.0)
+    cluster.control.change_settings(lost_after_s=15.0)
     before = running_processes(cluster, "web")
     losses = {view.node.id: len(view.node.lost_at) for view in cluster.control.nodes()}
     victim = victim_of(cluster, "web")
@@ -178,7 +178,7 @@ def test_lost_after_is_a_setting_that_agents_and_leader_take_up_at_run_time(
 ) -> None:
     create(cluster, "web", images.sleeper("1.0"), replicas=3)
     cluster.wait_running("web", 3)
-    cluster.berth("cluster", "update", "--lost-after=30s", "--heartbeat-period=1s")
+    cluster.berth("cluster", "update", "--lost-after=30s")
     info = cluster.berth("cluster", "info").stdout
     assert "30s" in info
     before = running_processes(cluster, "web")

@@ -18,7 +18,7 @@ def patience(cluster: TestCluster) -> None:
 
     Who is lost has its tasks started elsewhere, which is another case than these.
     """
-    cluster.control.change_settings(lost_after_s=60.0, heartbeat_period_s=1.0)
+    cluster.control.change_settings(lost_after_s=60.0)
 
 
 def victim_of(cluster: TestCluster, service: str) -> AgentProgram:

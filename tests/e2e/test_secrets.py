@@ -154,8 +154,7 @@ def test_an_agents_restart_keeps_files_and_what_restarts_without_a_leader_has_th
     cli("secret", "create", "pw", "-", stdin="kept")
     cli("service", "create", "--name=web", *QUICK, "--secret=pw", images.sleeper("1.0"))
     host, container = only(cluster, "web")
-    # It is not lost while it is away.
-    cluster.control.change_settings(lost_after_s=60.0, heartbeat_period_s=1.0)
+    cluster.control.change_settings(lost_after_s=60.0)  # It is not lost while it is away.
     agent = cluster.agent(host.name)
     agent.kill()
     assert inside(cluster, "web", "cat", "/run/secrets/pw") == "kept"

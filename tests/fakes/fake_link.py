@@ -133,6 +133,13 @@ class FakeLink:
             )
         )
 
+    def set_period(self, period_s: float) -> None:
+        """Tell the agent another heartbeat period."""
+        self.settings = ClusterSettings(heartbeat_period_s=period_s)
+        message = pb.SchedulerMessage(epoch=self.epoch)
+        write_proto(self.settings, message.settings)
+        self.stream.say(message)
+
     async def publish(self, address: str, chunks: AsyncIterator[LogChunk]) -> None:
         async for chunk in chunks:
             self.published.append(chunk)

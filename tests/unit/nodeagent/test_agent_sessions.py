@@ -1,5 +1,6 @@
 """An agent and its schedulers: whom it obeys, whom it tries, and how it shows that it lives."""
 
+from berth.model.cluster import ClusterSettings
 from berth.model.task import TaskState
 from tests.fakes.fake_engine_host import ImageBehaviour
 from tests.unit.nodeagent.bench import (
@@ -94,6 +95,25 @@ async def test_heartbeats_fill_silence_only():
         beats = [m.heartbeat for m in bench.link.stream.received if m.HasField("heartbeat")]
         assert beats[0].loop_lag_s == 0.25
         assert beats[1].loop_lag_s == 0.0
+
+
+@virtually
+async def test_a_shorter_heartbeat_period_holds_at_once():
+    bench = Bench()
+    bench.link.settings = ClusterSettings(heartbeat_period_s=60.0)
+    async with bench.agent():
+        await bench.joined()
+        await bench.clock.sleep(10)
+        assert bench.link.stream.kinds().count("heartbeat") == 0
+        bench.link.set_period(1.0)
+        await bench.clock.sleep(0.1)
+        assert bench.link.stream.kinds().count("heartbeat") == 1, "that one is overdue by now"
+        await bench.clock.sleep(10)
+        assert 10 <= bench.link.stream.kinds().count("heartbeat") <= 13
+        bench.link.set_period(60.0)
+        await bench.clock.sleep(20)
+        found = bench.link.stream.kinds().count("heartbeat")
+        assert 11 <= found <= 14, "a longer one holds after one more, which the leader counts on"
 
 
 @virtually
