@@ -18,6 +18,7 @@ from nodeagent.core.messages import (
     CallEnded,
     ContainerCreated,
     ContainerSeen,
+    ContainerStopped,
     CreateContainer,
     Event,
     ImagePulled,
@@ -85,8 +86,9 @@ class InstantRuntime:
             await asyncio.sleep(self.start_s)
         return self.change(container_id, ContainerState.RUNNING)
 
-    async def stop(self, container_id: str, grace_s: float) -> None:
+    async def stop(self, container_id: str, grace_s: float) -> bool:
         self.change(container_id, ContainerState.EXITED)
+        return True
 
     async def remove(self, container_id: str) -> None:
         self.drop(container_id)
@@ -191,6 +193,7 @@ class InstantCalls:
                 return ContainerSeen(task_id, call_id, runtime.see(task_id))
             case StopContainer(container_id=container_id):
                 runtime.change(container_id, ContainerState.EXITED)
+                return ContainerStopped(task_id, call_id, was_told=True)
             case RemoveContainer(container_id=container_id):
                 runtime.drop(container_id)
         return CallEnded(task_id, call_id)

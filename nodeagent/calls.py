@@ -19,6 +19,7 @@ from nodeagent.core.messages import (
     CallFailed,
     ContainerCreated,
     ContainerSeen,
+    ContainerStopped,
     CreateContainer,
     Event,
     ImagePulled,
@@ -94,7 +95,9 @@ class RuntimeCalls:
         try:
             event = await self._call(effect)
         except RuntimeCallError as error:
-            event = CallFailed(effect.task_id, effect.call_id, error.message, error.retry)
+            event = CallFailed(
+                effect.task_id, effect.call_id, error.message, error.retry, error.was_sent
+            )
             log.warning(
                 "call_failed",
                 call=name,
@@ -121,7 +124,8 @@ class RuntimeCalls:
                 if seen is not None:
                     return ContainerSeen(task_id, call_id, seen)
             case StopContainer(container_id=container_id, grace_s=grace_s):
-                await self._runtime.stop(container_id, grace_s)
+                was_told = await self._runtime.stop(container_id, grace_s)
+                return ContainerStopped(task_id, call_id, was_told)
             case RemoveContainer(container_id=container_id):
                 await self._runtime.remove(container_id)
             case InspectContainer():

@@ -201,10 +201,19 @@ class ContainerCreated:
 
 @hot_value
 class CallEnded:
-    """A start, stop or remove ended well."""
+    """A start or remove ended well."""
 
     task_id: TaskId
     call_id: int
+
+
+@hot_value
+class ContainerStopped:
+    """A stop ended well; without `was_told` the container had ended by itself before."""
+
+    task_id: TaskId
+    call_id: int
+    was_told: bool
 
 
 @hot_value
@@ -218,12 +227,13 @@ class ContainerSeen:
 
 @dataclass(frozen=True, slots=True)
 class CallFailed:
-    """A call for a task failed."""
+    """A call for a task failed; without `was_sent` the runtime surely knows nothing of it."""
 
     task_id: TaskId
     call_id: int
     message: str
     retry: RetryRule
+    was_sent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +272,7 @@ Event: TypeAlias = (
     | PullAdvanced
     | ContainerCreated
     | CallEnded
+    | ContainerStopped
     | ContainerSeen
     | CallFailed
     | ContainerStirred

@@ -117,6 +117,7 @@ class LocalTask:
     ended: Ended | None = None
     stop_reason: StopReason = StopReason.NONE
     is_stop_sent: bool = False  # We asked its container to stop, so its end is our doing.
+    is_only_stop: bool = False  # The last stop was the first that was tried.
     is_surplus: bool = False  # No leader wants it: stop it, remove it, say nothing of it.
     is_released: bool = False  # Ended and recorded: forget it; the sweep gets its container.
     call: Call | None = None

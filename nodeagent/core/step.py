@@ -28,6 +28,7 @@ from nodeagent.core.messages import (
     ContainerSeen,
     ContainersListed,
     ContainerStirred,
+    ContainerStopped,
     DropSession,
     Effect,
     Event,
@@ -70,7 +71,15 @@ _News = (
     | Tick
 )
 _START = Call.START
-_Result = ImagePulled | ContainerCreated | CallEnded | ContainerSeen | CallFailed | PullAdvanced
+_Result = (
+    ImagePulled
+    | ContainerCreated
+    | CallEnded
+    | ContainerStopped
+    | ContainerSeen
+    | CallFailed
+    | PullAdvanced
+)
 
 
 def step(state: AgentState, event: Event, now: Instant) -> list[Effect]:
@@ -273,7 +282,7 @@ def _fold_result(state: AgentState, event: _Result, gate: Gate, now: Instant) ->
                 state.images[task.assignment.template_key] = image
         case ContainerSeen(seen=seen):
             fold_seen(task, seen, gate, now)
-        case CallFailed(message=message, retry=retry):
+        case CallFailed(message=message, retry=retry, was_sent=was_sent):
             fold_failed(
                 task,
                 call,
@@ -282,11 +291,12 @@ def _fold_result(state: AgentState, event: _Result, gate: Gate, now: Instant) ->
                 gate=gate,
                 lacks_credentials=task.assignment.template_key in state.without_credentials,
                 now=now,
+                was_sent=was_sent,
             )
         case CallEnded() if call is Call.START:
             fold_started(task, None, gate, now)
-        case CallEnded() if call is Call.STOP:
-            fold_stopped(task)
+        case ContainerStopped(was_told=was_told):
+            fold_stopped(task, was_told=was_told)
         case CallEnded():
             fold_removed(task, gate, now)
     return waited

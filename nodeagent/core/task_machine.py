@@ -92,6 +92,7 @@ def begin(task: LocalTask, call: Call, call_id: int, now: Instant) -> None:
         case Call.START if task.observed < _STARTING:
             task.rise(_STARTING, now, "starting")
         case Call.STOP:
+            task.is_only_stop = not task.is_stop_sent
             task.is_stop_sent = True
         case Call.INSPECT:
             task.needs_look = False  # Whatever stirs from now on is newer than this look.
@@ -157,9 +158,23 @@ def is_own_start(task: LocalTask) -> bool:
     return task.call is Call.START or (task.call is None and task.phase is Phase.UP)
 
 
-def fold_stopped(task: LocalTask) -> None:
-    """Take in that a stop ended; a look tells the exit code."""
+def fold_stopped(task: LocalTask, *, was_told: bool) -> None:
+    """Take in that a stop ended; a look tells the exit code.
+
+    Without `was_told` the container had ended by itself before.
+    """
     task.needs_look = True
+    if not was_told:
+        _take_back_stop(task)
+
+
+def _take_back_stop(task: LocalTask) -> None:
+    """Note that the last stop never reached its container: an end was not of our doing.
+
+    A job that has completed must not run again because somebody wanted to stop it meanwhile.
+    """
+    if task.is_only_stop:
+        task.is_stop_sent = False
 
 
 def fold_removed(task: LocalTask, gate: Gate, now: Instant) -> None:
@@ -177,6 +192,7 @@ def fold_failed(
     gate: Gate,
     lacks_credentials: bool,
     now: Instant,
+    was_sent: bool = True,
 ) -> None:
     """Take in that `call` failed: retry later, reject, or fail.
 
@@ -188,6 +204,7 @@ def fold_failed(
         gate: how the agent stands.
         lacks_credentials: whether a pull had to do without the service's registry credentials.
         now: the time.
+        was_sent: whether the runtime may know of the call.
     """
     task.failures += 1
     is_final = retry is RetryRule.NEVER
@@ -211,6 +228,8 @@ def fold_failed(
             pass
         case Call.START | Call.STOP | Call.REMOVE | Call.INSPECT:
             task.needs_look = True  # It may have happened all the same.
+            if call is Call.STOP and not was_sent:
+                _take_back_stop(task)
     delay_s = engine_retry_s(task.id, task.failures)
     task.retry_at = after(now, delay_s)
     if call is not Call.INSPECT:

@@ -200,9 +200,9 @@ class DockerEngine:
         except RuntimeCallError:
             return None  # It was started: whoever asked looks again, and hears why that fails.
 
-    async def stop(self, container_id: str, grace_s: float) -> None:
-        """Stop it within `grace_s` seconds, then kill it; harmless when it has stopped."""
-        await self._stops.stop(container_id, grace_s)
+    async def stop(self, container_id: str, grace_s: float) -> bool:
+        """Stop it within `grace_s` seconds, then kill it; False when it had ended by itself."""
+        return await self._stops.stop(container_id, grace_s)
 
     async def remove(self, container_id: str) -> None:
         """Remove it with its anonymous volumes; harmless when it is gone."""

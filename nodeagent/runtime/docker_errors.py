@@ -26,6 +26,9 @@ TRANSPORT_ERRORS = (
 )
 """What a call through the `docker` package may raise when the world refuses."""
 
+_UNCONNECTED = (ConnectionRefusedError, FileNotFoundError)
+"""Nobody listens at the Engine's socket, or there is none."""
+
 _NOT_FOUND = 404
 _TRANSIENT_STATUS = (408, 425, 429)
 _SERVER_FAULT = 500
@@ -119,12 +122,31 @@ def call_error(what: str, error: BaseException, *, is_final: bool) -> RuntimeCal
     text = explanation(error)
     if not isinstance(error, docker.errors.APIError) or error.status_code is None:
         message = f"cannot {what}: the Docker Engine did not answer: {text}; check that it runs"
-        return RuntimeCallError(message, retry=RetryRule.LATER)
+        was_sent = not _is_unconnected(error)
+        return RuntimeCallError(message, retry=RetryRule.LATER, was_sent=was_sent)
     status = error.status_code
     passing = status in _TRANSIENT_STATUS or status == _UNAVAILABLE or _PASSING.search(text)
     if passing or (status >= _SERVER_FAULT and not is_final):
         return RuntimeCallError(f"cannot {what}: {text}", retry=RetryRule.LATER)
     return RuntimeCallError(f"cannot {what}: {text}", retry=RetryRule.NEVER)
+
+
+def _is_unconnected(error: BaseException) -> bool:
+    """Return whether there was no connection, so that the Engine cannot have heard of the call.
+
+    The libraries put the system's error among the arguments of theirs, or in its cause.
+    """
+    todo: list[object] = [error]
+    seen: set[int] = set()
+    while todo:
+        it = todo.pop()
+        if not isinstance(it, BaseException) or id(it) in seen:
+            continue
+        if isinstance(it, _UNCONNECTED):
+            return True
+        seen.add(id(it))
+        todo += [*it.args, it.__cause__, it.__context__]
+    return False
 
 
 def pull_error(reference: str, text: str, status: int | None = None) -> RuntimeCallError:

@@ -58,36 +58,58 @@ class DockerStops:
         else:
             self._signals.pop(document["Id"], None)
 
-    async def stop(self, container_id: str, grace_s: float) -> None:
+    async def stop(self, container_id: str, grace_s: float) -> bool:
         """Stop it within `grace_s` seconds, then kill it; harmless when it has stopped.
 
         Signals instead of the Engine's own `stop`, which holds its connection for the whole grace:
         a node that drains a hundred slow containers would need a hundred threads, or make the last
         ones wait beyond their grace before they are even told.
+
+        Returns:
+            Whether a signal was sent; False where nothing ran that could get one.
+
+        Raises:
+            RuntimeCallError: the Engine refused; `was_sent` says whether a signal may be out.
         """
         signal = self._signals.get(container_id)
         if signal is None:
-            document = await self._inspect(container_id)
+            try:
+                document = await self._inspect(container_id)
+            except RuntimeCallError as error:
+                raise RuntimeCallError(str(error), retry=error.retry, was_sent=False) from error
             if document is None:
-                return
+                return False
             signal = document["Config"].get("StopSignal") or "SIGTERM"
         end = self._ends.setdefault(container_id, asyncio.Event())
         try:
-            await self._stop(container_id, signal, grace_s, end)
+            return await self._stop(container_id, signal, grace_s, end)
         finally:
             self._ends.pop(container_id, None)
             self._signals.pop(container_id, None)
 
     async def _stop(
         self, container_id: str, signal: str, grace_s: float, end: asyncio.Event
-    ) -> None:
+    ) -> bool:
         deadline = after(self._clock.instant(), grace_s)
-        if grace_s > 0 and not await self._send(container_id, signal):
-            return
-        if grace_s > 0 and await self._wait_ended(container_id, end, deadline):
-            return
-        if not await self._send(container_id, "SIGKILL"):
-            return
+        if grace_s <= 0:
+            if not await self._send(container_id, "SIGKILL"):
+                return False
+            await self._end_killed(container_id, end)
+            return True
+        if not await self._send(container_id, signal):
+            return False
+        try:
+            if not await self._wait_ended(container_id, end, deadline) and await self._send(
+                container_id, "SIGKILL"
+            ):
+                await self._end_killed(container_id, end)
+        except RuntimeCallError as error:
+            # Whatever became of this call, the signal before it is out.
+            raise RuntimeCallError(str(error), retry=error.retry) from error
+        return True
+
+    async def _end_killed(self, container_id: str, end: asyncio.Event) -> None:
+        """Wait for the end of a container that got SIGKILL."""
         deadline = after(self._clock.instant(), _KILL_TIMEOUT_S)
         if not await self._wait_ended(container_id, end, deadline):
             raise RuntimeCallError(

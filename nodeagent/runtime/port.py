@@ -189,11 +189,13 @@ class RuntimeCallError(UpstreamError):
 
     `retry` is NEVER for what will fail again unchanged (no such image, bad mount, port taken by
     another program) and LATER for what may pass (the Engine is restarting, a registry hiccup).
+    `was_sent` is False where the runtime surely knows nothing of the call.
     """
 
-    def __init__(self, message: str, *, retry: RetryRule) -> None:
+    def __init__(self, message: str, *, retry: RetryRule, was_sent: bool = True) -> None:
         super().__init__(message)
         self.retry = retry
+        self.was_sent = was_sent
 
 
 class ContainerRuntime(Protocol):
@@ -236,8 +238,12 @@ class ContainerRuntime(Protocol):
         """
         ...
 
-    async def stop(self, container_id: str, grace_s: float) -> None:
-        """Stop it within `grace_s` seconds, then kill it; harmless when it has stopped."""
+    async def stop(self, container_id: str, grace_s: float) -> bool:
+        """Stop it within `grace_s` seconds, then kill it; harmless when it has stopped.
+
+        Returns:
+            Whether it was told to stop; False where it had ended by itself before that.
+        """
         ...
 
     async def remove(self, container_id: str) -> None:

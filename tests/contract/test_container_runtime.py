@@ -138,13 +138,13 @@ def test_every_call_may_be_repeated(place):
         await it.runtime.start(container_id)
         assert await it.runtime.create(task, image) == adopted
         assert (await it.runtime.inspect_task(task.task_id)).pid == pid
-        await it.runtime.stop(container_id, 5.0)
+        assert await it.runtime.stop(container_id, 5.0)
         ended = await it.runtime.inspect_task(task.task_id)
-        await it.runtime.stop(container_id, 5.0)
+        assert not await it.runtime.stop(container_id, 5.0)
         assert await it.runtime.inspect_task(task.task_id) == ended
         await it.runtime.remove(container_id)
         await it.runtime.remove(container_id)
-        await it.runtime.stop(container_id, 5.0)
+        assert not await it.runtime.stop(container_id, 5.0)
 
     run(place, scenario)
 

@@ -149,12 +149,12 @@ class FakeRuntime:
         found = self._host.containers.get(container_id)
         return found.seen() if found else None
 
-    async def stop(self, container_id: str, grace_s: float) -> None:
-        """Stop it within `grace_s`, then kill it; harmless when it has stopped or is gone."""
+    async def stop(self, container_id: str, grace_s: float) -> bool:
+        """Stop it within `grace_s`, then kill it; False when it has stopped or is gone."""
         await self._spend(CALL_TIME_S, f"stop {container_id[:12]}")
         container = self._host.containers.get(container_id)
         if container is None or container.state is not ContainerState.RUNNING:
-            return
+            return False
         behaviour = container.behaviour
         obeys = not behaviour.ignores_stop and behaviour.stop_time_s <= grace_s
         now = self._clock.instant()
@@ -163,10 +163,10 @@ class FakeRuntime:
             ended_at = after(now, behaviour.stop_time_s)
             container.due.append((ended_at, DIE, TERMINATED_EXIT_CODE))
         own_ends = [instant for instant, what, _ in container.due if what == DIE]
-        await self._spend(
-            max(min([*own_ends, after(now, grace_s)]) - now, 0.0), f"stop {container_id[:12]}"
-        )
+        left_s = max(min([*own_ends, after(now, grace_s)]) - now, 0.0)
+        await self._spend(left_s, f"stop {container_id[:12]}", was_sent=True)
         self._host.end(container, KILLED_EXIT_CODE)
+        return True
 
     async def remove(self, container_id: str) -> None:
         """Remove it; harmless when it is gone."""
@@ -250,7 +250,7 @@ class FakeRuntime:
             raise RuntimeCallError(f"No such container: {container_id}", retry=RetryRule.NEVER)
         return container
 
-    async def _spend(self, seconds: float, what: str) -> None:
+    async def _spend(self, seconds: float, what: str, *, was_sent: bool = False) -> None:
         """Let a call take its time; it fails when the Engine is or goes away meanwhile."""
         generation = self._host.generation
         if self._host.is_engine_up:
@@ -260,6 +260,7 @@ class FakeRuntime:
                 f"cannot {what}: the Docker Engine did not answer: connection refused; check that "
                 "it runs",
                 retry=RetryRule.LATER,
+                was_sent=was_sent,
             )
         self._host.advance()
 

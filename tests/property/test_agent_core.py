@@ -24,6 +24,7 @@ from nodeagent.core.messages import (
     ContainerSeen,
     ContainersListed,
     ContainerStirred,
+    ContainerStopped,
     CreateContainer,
     DropSession,
     EventsMissed,
@@ -277,11 +278,13 @@ class AgentMachine(RuleBasedStateMachine):
                     return ContainerSeen(task_id, call_id, self.engine[task_id])
                 return CallEnded(task_id, call_id)
             case StopContainer():
-                if task_id in self.engine:
+                found = self.engine.get(task_id)
+                was_told = found is not None and found.state is ContainerState.RUNNING
+                if was_told:
                     self.engine[task_id] = replace(
-                        self.engine[task_id], state=ContainerState.EXITED, exit_code=143
+                        found, state=ContainerState.EXITED, exit_code=143
                     )
-                return CallEnded(task_id, call_id)
+                return ContainerStopped(task_id, call_id, was_told)
             case RemoveContainer():
                 self.engine.pop(task_id, None)
                 return CallEnded(task_id, call_id)

@@ -42,6 +42,8 @@ class Stored:
 
     desired: TaskState
     observed: TaskState
+    is_given_up: bool = False
+    """Its node was removed."""
 
 
 @dataclass(slots=True)
@@ -89,7 +91,9 @@ class Checkers:
     def is_wanted(self, node: NodeId, task: TaskId) -> bool:
         """Return whether a task is wanted on a node, as far as the store ever said."""
         stored = self.ever.get((node, task))
-        return stored is not None and stored.desired <= TaskState.COMPLETE
+        if stored is None or stored.is_given_up:
+            return False
+        return stored.desired <= TaskState.COMPLETE
 
     def look_around(self) -> None:
         """Check what needs no event; called about twice a second."""
@@ -125,6 +129,8 @@ class Checkers:
         for key, value in written.items():
             if key.startswith(keys.PLACEMENTS):
                 self._placements_written(NodeId(key.removeprefix(keys.PLACEMENTS)), value)
+            elif key.startswith(keys.NODES) and value is None:
+                self._node_removed(NodeId(key.removeprefix(keys.NODES)))
         self._jobs.committed(written)
         self._check_slots()
 
@@ -140,6 +146,12 @@ class Checkers:
                 f"{task.desired.name}/{task.observed.name}",
             )
             before.desired, before.observed = task.desired, task.observed
+
+    def _node_removed(self, node: NodeId) -> None:
+        """What it ran is wanted no more, though its agent may not have heard of that yet."""
+        for (at, _), stored in self.ever.items():
+            if at == node:
+                stored.is_given_up = True
 
     def _check_slots(self) -> None:
         count: Counter[tuple[ServiceId, SlotKey]] = Counter()

@@ -15,6 +15,7 @@ from nodeagent.core.task_machine import (
     fold_failed,
     fold_seen,
     fold_started,
+    fold_stopped,
     next_call,
     settle,
 )
@@ -350,3 +351,39 @@ def test_a_stop_without_effect_is_not_repeated_at_once():
     fold_seen(task, seen(), CONNECTED, NOW)
     assert next_call(task, CONNECTED, NOW) is None
     assert next_call(task, CONNECTED, task.retry_at) is Call.STOP
+
+
+@pytest.mark.parametrize(
+    ("is_sent_before", "was_sent", "ends_as"),
+    [
+        pytest.param(False, False, S.COMPLETE, id="it completed while the Engine was away"),
+        pytest.param(False, True, S.SHUTDOWN, id="it may have heard of the stop"),
+        pytest.param(True, False, S.SHUTDOWN, id="it may have heard of an earlier stop"),
+    ],
+)
+def test_an_end_is_our_doing_only_if_a_stop_may_have_reached_it(is_sent_before, was_sent, ends_as):
+    task = a_task(S.RUNNING, Phase.UP, S.SHUTDOWN, is_stop_sent=is_sent_before)
+    begin(task, Call.STOP, 1, NOW)
+    end_call(task)
+    fold_failed(
+        task,
+        Call.STOP,
+        "refused",
+        RetryRule.LATER,
+        gate=CONNECTED,
+        lacks_credentials=False,
+        now=NOW,
+        was_sent=was_sent,
+    )
+    fold_seen(task, seen(ContainerState.EXITED, exit_code=0), CONNECTED, NOW)
+    assert task.observed is ends_as
+
+
+@pytest.mark.parametrize(("was_told", "ends_as"), [(False, S.COMPLETE), (True, S.SHUTDOWN)])
+def test_what_completed_before_its_stop_has_completed(was_told, ends_as):
+    task = a_task(S.RUNNING, Phase.UP, S.SHUTDOWN)
+    begin(task, Call.STOP, 1, NOW)
+    end_call(task)
+    fold_stopped(task, was_told=was_told)
+    fold_seen(task, seen(ContainerState.EXITED, exit_code=0), CONNECTED, NOW)
+    assert task.observed is ends_as

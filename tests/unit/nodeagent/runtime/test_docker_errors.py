@@ -3,6 +3,7 @@
 import docker.errors
 import pytest
 import requests
+import urllib3.exceptions
 
 from berth.errors import RetryRule
 from nodeagent.runtime.docker_errors import (
@@ -49,6 +50,28 @@ def test_calls(error, is_final, retry):
     assert refusal.retry is retry
     assert "cannot start container abc" in refusal.message
     assert explanation(error) in refusal.message
+
+
+@pytest.mark.parametrize(
+    ("error", "was_sent"),
+    [
+        pytest.param(
+            requests.ConnectionError(
+                urllib3.exceptions.ProtocolError(
+                    "Connection aborted.", ConnectionRefusedError(111, "Connection refused")
+                )
+            ),
+            False,
+            id="nobody listens",
+        ),
+        pytest.param(FileNotFoundError(2, "no such socket"), False, id="no socket"),
+        pytest.param(requests.ReadTimeout("slow"), True, id="no answer in time"),
+        pytest.param(ConnectionResetError(104, "reset"), True, id="a connection that broke"),
+        pytest.param(an_answer(503, "node down"), True, id="the Engine itself answered"),
+    ],
+)
+def test_it_tells_whether_the_engine_may_know_of_the_call(error, was_sent):
+    assert call_error("stop container abc", error, is_final=False).was_sent is was_sent
 
 
 @pytest.mark.parametrize(

@@ -27,12 +27,16 @@ class OneContainer:
         self.told: list[str] = []
         self.stops = DockerStops(self, clock, self.inspect)
         self.has_events = True
+        self.refuses: tuple[int, ...] = ()
+        """Which of the things it is told find no Engine."""
 
     async def call(self, name, what, function, **flags):
         return function(self)
 
     def kill(self, container_id, signal):
         self.told.append(signal)
+        if len(self.told) in self.refuses:
+            raise RuntimeCallError("refused", retry=RetryRule.LATER, was_sent=False)
         if not self.is_up:
             response = requests.models.Response()
             response.status_code = 409
@@ -125,3 +129,35 @@ def test_one_that_outlives_sigkill_is_told_of_after_ten_seconds():
     retry, took_s = run_virtually(main())
     assert retry is RetryRule.LATER
     assert took_s == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize(
+    ("refuses", "was_sent"),
+    [
+        pytest.param((1,), False, id="no signal is out"),
+        pytest.param((4,), True, id="SIGKILL found no Engine, the signal before did"),
+    ],
+)
+def test_a_refusal_tells_whether_a_signal_is_out(refuses, was_sent):
+    async def scenario():
+        clock = VirtualClock()
+        engine = OneContainer(clock, heeds="nothing", ends_after_s=0.1)
+        engine.refuses = refuses
+        engine.stops.note_seen(engine.document())
+        with pytest.raises(RuntimeCallError) as refusal:
+            await engine.stops.stop("c1", 0.4)
+        return engine.told, refusal.value.was_sent
+
+    told, was = run_virtually(scenario())
+    assert (len(told), was) == (refuses[-1], was_sent)
+
+
+@pytest.mark.parametrize("grace_s", [0.0, 1.0])
+def test_a_stop_of_what_has_ended_tells_that_it_did_nothing(grace_s):
+    async def scenario():
+        clock = VirtualClock()
+        engine = OneContainer(clock, heeds="SIGQUIT", ends_after_s=0.1)
+        told = await engine.stops.stop("c1", grace_s)
+        return told, await engine.stops.stop("c1", grace_s)
+
+    assert run_virtually(scenario()) == (True, False)
