@@ -13,15 +13,17 @@ from berth.model.ids import NodeId, TaskId
 from berth.model.node import NodeDescription
 from berth.model.resources import NodeResources
 from berth.model.service import Platform
-from nodeagent.core.messages import (
-    CallEffect,
+from nodeagent.core.call_results import (
     CallEnded,
     ContainerCreated,
     ContainerSeen,
     ContainerStopped,
+    ImagePulled,
+)
+from nodeagent.core.messages import (
+    CallEffect,
     CreateContainer,
     Event,
-    ImagePulled,
     InspectContainer,
     PullImage,
     RemoveContainer,

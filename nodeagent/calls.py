@@ -12,19 +12,21 @@ import structlog
 
 from berth.clock import Clock
 from berth.model.instant import Instant
-from nodeagent.core.files import needs_files
-from nodeagent.core.messages import (
-    CallEffect,
+from nodeagent.core.call_results import (
     CallEnded,
     CallFailed,
     ContainerCreated,
     ContainerSeen,
     ContainerStopped,
+    ImagePulled,
+    PullAdvanced,
+)
+from nodeagent.core.files import needs_files
+from nodeagent.core.messages import (
+    CallEffect,
     CreateContainer,
     Event,
-    ImagePulled,
     InspectContainer,
-    PullAdvanced,
     PullImage,
     RemoveContainer,
     StartContainer,

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from berth.errors import RetryRule
 from berth.model.cluster import ClusterSettings
 from berth.model.files import FileKey, FilePayload
 from berth.model.hot_value import hot_value
@@ -20,6 +19,7 @@ from berth.model.network import Network
 from berth.model.registry_auth import RegistryAuth
 from berth.model.service import EndpointSpec, TaskSpec
 from berth.model.task import TaskState
+from nodeagent.core.call_results import CallResult
 from nodeagent.core.departure import DepartureBegun, DepartureNoted
 from nodeagent.runtime.port import PulledImage, RuntimeTask, SeenContainer
 
@@ -171,71 +171,6 @@ class LinkLost:
     silent_for_s: float
 
 
-@hot_value
-class ImagePulled:
-    """A pull ended well."""
-
-    task_id: TaskId
-    call_id: int
-    image: PulledImage
-
-
-@dataclass(frozen=True, slots=True)
-class PullAdvanced:
-    """A pull got further; `text` is for people."""
-
-    task_id: TaskId
-    call_id: int
-    text: str
-
-
-@hot_value
-class ContainerCreated:
-    """A task's container exists; `is_new`: it was made just now and has never run."""
-
-    task_id: TaskId
-    call_id: int
-    container_id: str
-    is_new: bool = False
-
-
-@hot_value
-class CallEnded:
-    """A start or remove ended well."""
-
-    task_id: TaskId
-    call_id: int
-
-
-@hot_value
-class ContainerStopped:
-    """A stop ended well; without `was_told` the container had ended by itself before."""
-
-    task_id: TaskId
-    call_id: int
-    was_told: bool
-
-
-@hot_value
-class ContainerSeen:
-    """A task's container was looked at, perhaps right after its start; None: there is none."""
-
-    task_id: TaskId
-    call_id: int
-    seen: SeenContainer | None
-
-
-@dataclass(frozen=True, slots=True)
-class CallFailed:
-    """A call for a task failed; without `was_sent` the runtime surely knows nothing of it."""
-
-    task_id: TaskId
-    call_id: int
-    message: str
-    retry: RetryRule
-    was_sent: bool = True
-
-
 @dataclass(frozen=True, slots=True)
 class ContainerStirred:
     """The runtime says that a task's container stirred; `is_start`: somebody started it."""
@@ -268,13 +203,7 @@ Event: TypeAlias = (
     Restored
     | SchedulerSpoke
     | LinkLost
-    | ImagePulled
-    | PullAdvanced
-    | ContainerCreated
-    | CallEnded
-    | ContainerStopped
-    | ContainerSeen
-    | CallFailed
+    | CallResult
     | ContainerStirred
     | EventsMissed
     | ContainersListed

@@ -16,28 +16,31 @@ from berth.model.ids import TaskId
 from berth.model.instant import Instant
 from nodeagent.core.advance import advance, finish_call, gate_of, restless
 from nodeagent.core.assignments import add_surplus, apply_assigned, concerned, refusal_of
+from nodeagent.core.call_results import (
+    CallEnded,
+    CallFailed,
+    CallResult,
+    ContainerCreated,
+    ContainerSeen,
+    ContainerStopped,
+    ImagePulled,
+    PullAdvanced,
+)
 from nodeagent.core.departure import Departure, DepartureBegun, DepartureNoted
 from nodeagent.core.files import note_lost_files, take_files
 from nodeagent.core.isolation import is_obeyed
 from nodeagent.core.messages import (
     Assigned,
     Call,
-    CallEnded,
-    CallFailed,
-    ContainerCreated,
-    ContainerSeen,
     ContainersListed,
     ContainerStirred,
-    ContainerStopped,
     DropSession,
     Effect,
     Event,
     EventsMissed,
     FilesCame,
-    ImagePulled,
     LinkLost,
     LogsRequested,
-    PullAdvanced,
     PurgeContainers,
     Restored,
     SaveJournal,
@@ -71,15 +74,6 @@ _News = (
     | Tick
 )
 _START = Call.START
-_Result = (
-    ImagePulled
-    | ContainerCreated
-    | CallEnded
-    | ContainerStopped
-    | ContainerSeen
-    | CallFailed
-    | PullAdvanced
-)
 
 
 def step(state: AgentState, event: Event, now: Instant) -> list[Effect]:
@@ -98,7 +92,7 @@ def step_through(state: AgentState, events: Sequence[Event], now: Instant) -> li
     touched: list[TaskId] = []
     gate = gate_of(state, now)
     for event in events:
-        if isinstance(event, _Result):
+        if isinstance(event, CallResult):
             touched.append(event.task_id)
             touched += _fold_result(state, event, gate, now)
         else:
@@ -254,7 +248,9 @@ def _fold_list(state: AgentState, event: ContainersListed, now: Instant) -> None
         add_surplus(state, seen, gate_of(state, now), now)
 
 
-def _fold_result(state: AgentState, event: _Result, gate: Gate, now: Instant) -> Iterable[TaskId]:
+def _fold_result(
+    state: AgentState, event: CallResult, gate: Gate, now: Instant
+) -> Iterable[TaskId]:
     """Fold the result of a call, unless nobody waits for it any more.
 
     Returns:

@@ -159,10 +159,7 @@ def is_own_start(task: LocalTask) -> bool:
 
 
 def fold_stopped(task: LocalTask, *, was_told: bool) -> None:
-    """Take in that a stop ended; a look tells the exit code.
-
-    Without `was_told` the container had ended by itself before.
-    """
+    """Take in that a stop ended, or was not needed; a look tells the exit code."""
     task.needs_look = True
     if not was_told:
         _take_back_stop(task)

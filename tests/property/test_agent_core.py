@@ -15,20 +15,22 @@ from berth.model.cluster import ClusterSettings
 from berth.model.ids import TaskId
 from berth.model.instant import Instant, Timestamp
 from berth.model.task import TaskState
-from nodeagent.core.messages import (
-    Assigned,
+from nodeagent.core.call_results import (
     CallEnded,
     CallFailed,
-    CancelCall,
     ContainerCreated,
     ContainerSeen,
+    ContainerStopped,
+    ImagePulled,
+)
+from nodeagent.core.messages import (
+    Assigned,
+    CancelCall,
     ContainersListed,
     ContainerStirred,
-    ContainerStopped,
     CreateContainer,
     DropSession,
     EventsMissed,
-    ImagePulled,
     InspectContainer,
     LinkLost,
     ListContainers,

@@ -5,14 +5,16 @@ from dataclasses import replace
 from berth.errors import RetryRule
 from berth.model.task import TaskState
 from nodeagent.core.advance import advance, finish_call, gate_of, restless
-from nodeagent.core.messages import (
+from nodeagent.core.call_results import (
     CallFailed,
-    CancelCall,
     ContainerCreated,
     ContainerSeen,
+    ImagePulled,
+)
+from nodeagent.core.messages import (
+    CancelCall,
     ContainerStirred,
     CreateContainer,
-    ImagePulled,
     InspectContainer,
     PullImage,
     ReportTasks,

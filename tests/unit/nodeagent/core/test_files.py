@@ -8,11 +8,13 @@ from berth.model.files import FileId, FileKind, FilePayload
 from berth.model.ids import TaskId
 from berth.model.service import ContainerSpec, FileReference, TaskSpec
 from berth.model.task import TaskState as S
+from nodeagent.core.call_results import (
+    ImagePulled,
+)
 from nodeagent.core.files import needs_files
 from nodeagent.core.messages import (
     CreateContainer,
     FilesCame,
-    ImagePulled,
     LinkLost,
     Restored,
     SchedulerSpoke,

@@ -5,17 +5,19 @@ import pytest
 from berth.model.cluster import ClusterSettings
 from berth.model.instant import NEVER, Instant
 from berth.model.task import TaskState
+from nodeagent.core.call_results import (
+    ImagePulled,
+    PullAdvanced,
+)
 from nodeagent.core.messages import (
     CancelCall,
     ContainersListed,
     ContainerStirred,
     DropSession,
     EventsMissed,
-    ImagePulled,
     LinkLost,
     ListContainers,
     LogsRequested,
-    PullAdvanced,
     PullImage,
     ReportTasks,
     Restored,
