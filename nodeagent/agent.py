@@ -34,6 +34,7 @@ from nodeagent.core.messages import (
     ContainersListed,
     ContainerStirred,
     CreateContainer,
+    Disowned,
     DropSession,
     Effect,
     Event,
@@ -312,6 +313,8 @@ class Agent:
         dropped, self._dropped = self._dropped, None
         if dropped is not None:
             self._refusal = dropped.message
+        elif isinstance(event.said, Disowned):
+            self._refusal = event.said.reason
         elif isinstance(event.said, Welcomed):
             self._refusal = ""
             self._observer.session_opened(event.epoch)

@@ -167,14 +167,16 @@ class Assignments(_message.Message):
     def __init__(self, complete: _Optional[bool] = ..., sequence: _Optional[int] = ..., templates: _Optional[_Iterable[_Union[_types_pb2.TaskTemplate, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[_types_pb2.TaskAssignment, _Mapping]]] = ..., forgotten: _Optional[_Iterable[str]] = ..., purged: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Refused(_message.Message):
-    __slots__ = ("reason", "leader_address", "retry_after_s")
+    __slots__ = ("reason", "leader_address", "retry_after_s", "disowned")
     REASON_FIELD_NUMBER: _ClassVar[int]
     LEADER_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     RETRY_AFTER_S_FIELD_NUMBER: _ClassVar[int]
+    DISOWNED_FIELD_NUMBER: _ClassVar[int]
     reason: str
     leader_address: str
     retry_after_s: float
-    def __init__(self, reason: _Optional[str] = ..., leader_address: _Optional[str] = ..., retry_after_s: _Optional[float] = ...) -> None: ...
+    disowned: bool
+    def __init__(self, reason: _Optional[str] = ..., leader_address: _Optional[str] = ..., retry_after_s: _Optional[float] = ..., disowned: _Optional[bool] = ...) -> None: ...
 
 class LogRequest(_message.Message):
     __slots__ = ("request_id", "task_ids", "follow", "tail", "since", "stdout", "stderr", "cancel", "details")

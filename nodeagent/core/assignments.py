@@ -70,13 +70,17 @@ def apply_assigned(state: AgentState, assigned: Assigned, gate: Gate, now: Insta
         wanted = {assignment.task_id for assignment in assigned.tasks}
         for task_id in [known for known in state.tasks if known not in wanted]:
             _release(state, task_id)
-        strays, state.strays = state.strays, {}
-        for seen in strays.values():
-            add_surplus(state, seen, gate, now)
-        state.is_synced = True
+        _let_strays_go(state, gate, now)
         _prune_templates(state, keep=len(assigned.templates))  # It counts on what it just told.
     else:
         _prune_templates(state, keep=TEMPLATES_KEPT_UNUSED)
+
+
+def disown(state: AgentState, gate: Gate, now: Instant) -> None:
+    """Let go of every task: the node is at work on another machine, and this one is its copy."""
+    for task_id in list(state.tasks):
+        _release(state, task_id)
+    _let_strays_go(state, gate, now)
 
 
 def concerned(state: AgentState, said: Said) -> list[TaskId]:
@@ -99,6 +103,14 @@ def concerned(state: AgentState, said: Said) -> list[TaskId]:
             return restless(state)
         case _:
             return list(state.tasks)
+
+
+def _let_strays_go(state: AgentState, gate: Gate, now: Instant) -> None:
+    """Stop what no assignment names, now and from now on."""
+    strays, state.strays = state.strays, {}
+    for seen in strays.values():
+        add_surplus(state, seen, gate, now)
+    state.is_synced = True
 
 
 def add_surplus(state: AgentState, seen: SeenContainer, gate: Gate, now: Instant) -> None:

@@ -138,7 +138,16 @@ class FilesCame:
     withdrawn: tuple[FileKey, ...] = ()
 
 
-Said: TypeAlias = Welcomed | Assigned | SettingsChanged | LogsRequested | FilesCame | DepartureNoted
+@dataclass(frozen=True, slots=True)
+class Disowned:
+    """This machine is a twin: the node of this ID is at work elsewhere."""
+
+    reason: str
+
+
+Said: TypeAlias = (
+    Welcomed | Assigned | SettingsChanged | LogsRequested | FilesCame | DepartureNoted | Disowned
+)
 
 # --- Events --------------------------------------------------------------------------------------
 

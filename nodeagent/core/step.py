@@ -15,7 +15,13 @@ from berth.model.cluster import ClusterSettings
 from berth.model.ids import TaskId
 from berth.model.instant import Instant
 from nodeagent.core.advance import advance, finish_call, gate_of, restless
-from nodeagent.core.assignments import add_surplus, apply_assigned, concerned, refusal_of
+from nodeagent.core.assignments import (
+    add_surplus,
+    apply_assigned,
+    concerned,
+    disown,
+    refusal_of,
+)
 from nodeagent.core.call_results import (
     CallEnded,
     CallFailed,
@@ -34,6 +40,7 @@ from nodeagent.core.messages import (
     Call,
     ContainersListed,
     ContainerStirred,
+    Disowned,
     DropSession,
     Effect,
     Event,
@@ -167,6 +174,9 @@ def _hear(state: AgentState, event: SchedulerSpoke, now: Instant) -> list[Effect
         case SettingsChanged(settings):
             state.settings = _sound(settings)
             effects.append(SaveJournal(is_urgent=False))
+        case Disowned():
+            disown(state, gate_of(state, now), now)
+            effects.append(SaveJournal(is_urgent=True))
         case LogsRequested():
             effects.append(ServeLogs(said))
         case FilesCame():

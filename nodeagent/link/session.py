@@ -23,7 +23,7 @@ from berth.model.instant import Instant, after
 from berth.v1 import dispatcher_pb2 as pb
 from berth.v1 import types_pb2
 from nodeagent.core.backoff import connect_retry_s
-from nodeagent.core.messages import DropSession, SchedulerSpoke, Welcomed
+from nodeagent.core.messages import Disowned, DropSession, SchedulerSpoke, Welcomed
 from nodeagent.link.addresses import AddressBook
 from nodeagent.link.decode import event_of
 from nodeagent.link.port import SchedulerLink, SchedulerStream
@@ -119,6 +119,7 @@ class Session:
         self._untold: dict[str, pb.AgentMessage] = {}
         """By kind, what was to be told since the hello to whoever has not welcomed us yet."""
         self._is_leaving = False
+        self._is_disowned = False
         self._may_hold = asyncio.Event()
         self._may_hold.set()
         self._failed: dict[str, Instant] = {}
@@ -139,9 +140,9 @@ class Session:
             self._has_settled.set()
 
     async def run(self) -> None:
-        """Hold sessions until `leave`; for ever otherwise."""
+        """Hold sessions until `leave`, or until we are disowned; for ever otherwise."""
         failures = hops = 0
-        while not self._is_leaving:
+        while not (self._is_leaving or self._is_disowned):
             await self._may_hold.wait()
             address = self.book.take()
             refusal = await self._attend(address)
@@ -259,6 +260,10 @@ class Session:
             raise UnavailableError(f"the scheduler at {address} ended the session without a word")
         if first.WhichOneof("body") == "refused":
             refused = first.refused
+            if refused.disowned:
+                await self._heed_disowning(
+                    SchedulerSpoke(first.epoch, Disowned(refused.reason)), address
+                )
             log.info(
                 "scheduler_refused",
                 address=address,
@@ -282,6 +287,13 @@ class Session:
             return None
         await self._exchange(stream, messages, address)
         return None
+
+    async def _heed_disowning(self, event: SchedulerSpoke, address: str) -> None:
+        """Let go of all tasks and hold no session any more, unless who says so does not lead."""
+        if await self._is_dropped(event, address):
+            return
+        self._is_disowned = True
+        log.error("node_disowned", address=address, epoch=event.epoch)
 
     async def _exchange(
         self, stream: SchedulerStream, messages: AsyncIterator[pb.SchedulerMessage], address: str

@@ -64,6 +64,7 @@ class AgentSession:
     node: NodeId
     boot_id: str
     outbox: Outbox
+    heard_at: Instant
     is_leaving: bool = False
     is_engine_away: bool = False
 
@@ -130,10 +131,11 @@ class AgentDesk:
         self._check_bearer(node, certified_as)
         self._supersede(node)
         session_id = SessionId(self._entropy.new_id())
-        session = AgentSession(session_id, node, hello.boot_id, Outbox(node, self._epoch))
+        now = self._now()
+        outbox = Outbox(node, self._epoch)
+        session = AgentSession(session_id, node, hello.boot_id, outbox, now.instant)
         self.sessions[node] = session
         self._observer.session_opened()
-        now = self._now()
         statuses = tuple(status_from_proto(status) for status in hello.tasks)
         joined = membership.Joined(
             node,
@@ -168,6 +170,24 @@ class AgentDesk:
         self._check_open()
         self._check_bearer(node, certified_as)
         membership.expect(self._state, node, self._clock.instant())
+
+    def rival_of(self, message: dispatcher_pb2.AgentMessage) -> AgentSession | None:
+        """Return the session that another process holds for the node of this Hello."""
+        session = self.sessions.get(NodeId(message.node_id))
+        if session is None or session.outbox.is_closed or session.is_leaving:
+            return None
+        boots = session.boot_id, message.hello.boot_id
+        return session if all(boots) and boots[0] != boots[1] else None
+
+    def place_of(self, node: NodeId) -> str:
+        """Return the name and address of a node's machine, for people."""
+        found = self._state.nodes[node].description
+        return f"{found.hostname} at {found.address}" if found.address else found.hostname
+
+    @property
+    def period_s(self) -> float:
+        """The heartbeat period as agents are told it."""
+        return liveness.heartbeat_period_s(self._state.cluster.settings, len(self._state.nodes))
 
     def _check_bearer(self, node: NodeId, certified_as: str) -> None:
         """Let nobody take over a node, and the secrets of its tasks, with another's certificate."""
@@ -210,7 +230,7 @@ class AgentDesk:
 
     def _tell_period_if_changed(self) -> None:
         """Tell agents when the cluster has grown or shrunk enough for another heartbeat period."""
-        period_s = liveness.heartbeat_period_s(self._state.cluster.settings, len(self._state.nodes))
+        period_s = self.period_s
         if not self._told_period_s:
             self._told_period_s = period_s
         if not 0.75 < period_s / self._told_period_s < 1.34:
@@ -229,6 +249,7 @@ class AgentDesk:
         """Note that a session's agent lives: it has sent a message, which may wait for its turn."""
         if self._closed is None and self.sessions.get(session.node) is session:
             now = self._clock.instant()
+            session.heard_at = now
             self._note_lateness(session, now)
             membership.hear(self._state, session.node, session.id, now)
 

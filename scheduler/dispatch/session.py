@@ -17,6 +17,7 @@ from berth.model.instant import after
 from berth.v1 import dispatcher_pb2 as pb
 from scheduler.dispatch.desk import AgentDesk, AgentSession
 from scheduler.dispatch.turnstile import Turnstile
+from scheduler.dispatch.twins import TwinError, refuse_twin
 from scheduler.dispatch.waiting_room import HOLD_S, WaitingRoom
 from scheduler.leader import Leader
 
@@ -102,6 +103,7 @@ async def serve_agent(
     try:
         leader = room.require_local()
         leader.desk.expect(hello, certified_as=certified_as)
+        await refuse_twin(leader.desk, hello, stream, clock)
         await _await_turn(leader.desk.turnstile, hello.hello, stream)
         session = leader.desk.join(hello, certified_as=certified_as)
     except NotLeaderError as error:
@@ -110,6 +112,12 @@ async def serve_agent(
     except StaleEpochError as error:
         log.error("stale_leadership_shown_by_agent", node_id=hello.node_id, why=str(error))
         await stream.write(_refusal(error.message, "", _RETRY_AFTER_S))
+        return
+    except TwinError as error:
+        log.error("twin_disowned", node_id=hello.node_id, why=error.message)
+        refusal = _refusal(error.message, "", _RETRY_AFTER_FAULT_S)
+        refusal.epoch, refusal.refused.disowned = leader.epoch, True
+        await stream.write(refusal)
         return
     except BerthError as error:
         log.warning("agent_refused", node_id=hello.node_id, why=error.message)

@@ -246,6 +246,7 @@ class AgentProgram(_Observable):
         super().__init__(host.name, log_path, lambda: host.popen(argv, env, log_path))
         self.argv = argv
         self.host = host
+        self.tls = tls
         self.state_dir = state_dir
         self.files_dir = files_dir
 

@@ -2,7 +2,9 @@
 
 from berth.model.cluster import ClusterSettings
 from berth.model.task import TaskState
+from berth.v1 import dispatcher_pb2 as pb
 from tests.fakes.fake_engine_host import ImageBehaviour
+from tests.fakes.fake_link import FakeStream
 from tests.unit.nodeagent.bench import (
     IMAGE,
     Bench,
@@ -144,3 +146,48 @@ async def test_goodbye_flushes_statuses_and_leaves_containers_running():
         assert bench.clock.instant() - begun < 2
         assert bench.link.stream.kinds()[-1] == "goodbye"
     assert len(bench.host.running_tasks()) == 1
+
+
+def disowning(bench: Bench, epoch: int) -> FakeStream:
+    """Have the next session be refused with the word that this machine is a copy."""
+    stream = FakeStream("s1:1")
+    refused = pb.Refused(reason="this one is a copy of it", disowned=True, retry_after_s=1.0)
+    stream.say(pb.SchedulerMessage(epoch=epoch, refused=refused))
+
+    async def connect(address: str) -> FakeStream:
+        bench.link.attempts.append(address)
+        return stream
+
+    bench.link.connect = connect
+    return stream
+
+
+@virtually
+async def test_a_copy_of_a_node_lets_go_of_its_tasks_and_stays_away():
+    bench = Bench()
+    async with bench.agent() as agent:
+        await bench.joined()
+        bench.link.assign(a_task(1), templates=(a_template(),), is_complete=True)
+        await bench.told("task1", TaskState.RUNNING)
+        disowning(bench, epoch=7)
+        bench.link.stream.break_off()
+        await bench.until(lambda: not bench.host.running_tasks(), "the container stopped")
+        assert agent.problems == {"leader": "this one is a copy of it"}
+        tried = len(bench.link.attempts)
+        await bench.clock.sleep(300)
+        assert len(bench.link.attempts) == tried
+    assert not bench.journal.load().tasks, "nor will a restart of the agent run them"
+
+
+@virtually
+async def test_a_deposed_leader_can_disown_nobody():
+    bench = Bench()
+    async with bench.agent():
+        await bench.joined()
+        bench.link.assign(a_task(1), templates=(a_template(),), is_complete=True)
+        await bench.told("task1", TaskState.RUNNING)
+        disowning(bench, epoch=6)
+        bench.link.stream.break_off()
+        await bench.clock.sleep(60)
+        assert len(bench.host.running_tasks()) == 1
+        assert len(bench.link.attempts) > 3
