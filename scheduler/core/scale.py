@@ -3,6 +3,7 @@
 Source of the order of closing: swarmkit's replicated orchestrator.
 """
 
+import heapq
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
@@ -20,17 +21,13 @@ class ScalePlan:
 
 
 def plan_scale(
-    replicas: int,
-    held: Mapping[int, Sequence[Task]],
-    tasks_per_node: Mapping[NodeId, int],
-    closing: Collection[object] = (),
+    replicas: int, held: Mapping[int, Sequence[Task]], closing: Collection[object] = ()
 ) -> ScalePlan:
     """Decide which slots to open and which to close so that `replicas` are held.
 
     Args:
         replicas: wanted number of slots, 0 or more.
         held: the slots that are held, with their wanted tasks (none where it waits to restart).
-        tasks_per_node: how many wanted tasks of this service each node has.
         closing: slots that were closed and whose tasks have not all gone; they cannot be opened.
     """
     assert replicas >= 0
@@ -38,33 +35,53 @@ def plan_scale(
     if surplus <= 0:
         free = (slot for slot in count(1) if slot not in held and slot not in closing)
         return ScalePlan(open_slots=tuple(islice(free, -surplus)))
-    # Nodes empty one by one, so each closing changes the order; the fullest node gives first.
-    on_node = dict(tasks_per_node)
-    left = dict(held)
-    chosen_slots: list[int] = []
-    by_worth = sorted(left, key=lambda slot: (_rank(left[slot]), -slot))
-    while len(chosen_slots) < surplus and by_worth:
-        if _rank(left[by_worth[0]]) == 0:
-            chosen_slots.append(by_worth.pop(0))
-            continue
-        fullest = max(on_node.values(), default=0)
-        chosen = next(
-            (slot for slot in by_worth if _load(left[slot], on_node) >= fullest), by_worth[0]
-        )
-        by_worth.remove(chosen)
-        chosen_slots.append(chosen)
-        for task in left[chosen]:
-            if task.node_id is not None:
-                on_node[task.node_id] -= 1
-    return ScalePlan(close_slots=tuple(chosen_slots))
+    ranks = {slot: _rank(tasks) for slot, tasks in held.items()}
+    by_worth = sorted(held, key=lambda slot: (ranks[slot], -slot))
+    unplaced = [slot for slot in by_worth if not ranks[slot]][:surplus]
+    placed = by_worth[len(unplaced) :]
+    return ScalePlan(close_slots=(*unplaced, *_level_down(placed, held, surplus - len(unplaced))))
+
+
+def _level_down(
+    by_worth: Sequence[int], held: Mapping[int, Sequence[Task]], surplus: int
+) -> list[int]:
+    """Return `surplus` of the slots, all placed: the fullest node always gives the next one.
+
+    Nodes empty one by one, so each choice changes the order. Only the nodes that gave are looked at
+    again: a service of 100,000 that is scaled to none must not hold up the leader for long.
+    """
+    nodes_of = [[task.node_id for task in held[slot] if task.node_id] for slot in by_worth]
+    places: dict[NodeId, list[int]] = {}
+    load: dict[NodeId, int] = {}
+    for place in range(len(by_worth) - 1, -1, -1):  # So that what is worth least is at the end.
+        for node in nodes_of[place]:
+            places.setdefault(node, []).append(place)
+            load[node] = load.get(node, 0) + 1
+    fullest = [(-load[node], on_node[-1], node) for node, on_node in places.items()]
+    heapq.heapify(fullest)
+    chosen: dict[int, None] = {}
+    while len(chosen) < surplus:
+        known_load, place, node = heapq.heappop(fullest)
+        if -known_load != load[node]:
+            continue  # It gave meanwhile, and was put in again as it is now.
+        chosen[place] = None
+        for gave in nodes_of[place]:
+            load[gave] -= 1
+        for gave in nodes_of[place]:
+            on_node = places[gave]
+            while on_node and on_node[-1] in chosen:
+                on_node.pop()
+            if on_node:
+                heapq.heappush(fullest, (-load[gave], on_node[-1], gave))
+    return [by_worth[place] for place in chosen]
 
 
 def _rank(tasks: Sequence[Task]) -> int:
     """What is worth least goes first: nothing placed, then not running, then running."""
-    if not any(task.node_id is not None for task in tasks):
-        return 0
-    return 2 if any(task.observed == TaskState.RUNNING for task in tasks) else 1
-
-
-def _load(tasks: Sequence[Task], on_node: Mapping[NodeId, int]) -> int:
-    return max((on_node[task.node_id] for task in tasks if task.node_id is not None), default=0)
+    rank = 0
+    for task in tasks:
+        if task.observed == TaskState.RUNNING:
+            return 2
+        if task.node_id is not None:
+            rank = 1
+    return rank

@@ -146,12 +146,7 @@ def _plan_slots(state: LeaderState, service: ServiceState) -> None:
             slot: [t for t in service.slots.get(slot, ()) if t.is_wanted and not _is_lost(state, t)]
             for slot in numbers
         }
-        on_node: dict[NodeId, int] = {}
-        for tasks in held.values():
-            for task in tasks:
-                if task.node_id is not None:
-                    on_node[task.node_id] = on_node.get(task.node_id, 0) + 1
-        plan = plan_scale(replicas, held, on_node, service.closing)
+        plan = plan_scale(replicas, held, service.closing)
         opening, closing = plan.open_slots, plan.close_slots
     service.closing = noted(service.closing, closing)
     service.open_slots([slot for slot in opening if slot not in service.phases], Phase.YOUNG)

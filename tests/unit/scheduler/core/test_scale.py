@@ -1,19 +1,15 @@
 """Which slots open and which close."""
 
+import random
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from berth.model.ids import NodeId
+from berth.model.task import Task, TaskState
 from scheduler.core.scale import ScalePlan, plan_scale
 from tests.unit.scheduler.core.builders import a_task, held
-
-
-def plan(replicas: int, text: str, closing: tuple[int, ...] = ()) -> ScalePlan:
-    slots = held(text)
-    tasks = [task for tasks in slots.values() for task in tasks]
-    per_node = Counter(NodeId(task.node_id) for task in tasks if task.node_id is not None)
-    return plan_scale(replicas, slots, per_node, closing)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +26,7 @@ def plan(replicas: int, text: str, closing: tuple[int, ...] = ()) -> ScalePlan:
 def test_opening(
     replicas: int, slots: str, closing: tuple[int, ...], opened: tuple[int, ...]
 ) -> None:
-    assert plan(replicas, slots, closing) == ScalePlan(open_slots=opened)
+    assert plan_scale(replicas, held(slots), closing) == ScalePlan(open_slots=opened)
 
 
 @pytest.mark.parametrize(
@@ -48,17 +44,56 @@ def test_opening(
     ],
 )
 def test_closing(replicas: int, slots: str, closed: tuple[int, ...]) -> None:
-    assert plan(replicas, slots) == ScalePlan(close_slots=closed)
+    assert plan_scale(replicas, held(slots)) == ScalePlan(close_slots=closed)
 
 
 def test_a_slot_with_a_replacement_that_waits_counts_where_its_old_task_is() -> None:
     slots = held("1r@a 2r@a 3r@b")
     slots[2].append(a_task(slot=2, attempt=2, node=None))
-    per_node = {NodeId("a"): 2, NodeId("b"): 1}
-    assert plan_scale(1, slots, per_node) == ScalePlan(close_slots=(2, 3))
+    assert plan_scale(1, slots) == ScalePlan(close_slots=(2, 3))
 
 
 def test_what_it_was_given_is_left_as_it_was() -> None:
-    slots, per_node = held("1r@a 2r@a"), {NodeId("a"): 2}
-    plan_scale(0, slots, per_node)
-    assert (sorted(slots), per_node) == ([1, 2], {NodeId("a"): 2})
+    slots = held("1r@a 2r@a")
+    plan_scale(0, slots)
+    assert [(slot, len(tasks)) for slot, tasks in slots.items()] == [(1, 1), (2, 1)]
+
+
+def one_by_one(replicas: int, slots: Mapping[int, Sequence[Task]]) -> list[int]:
+    """The order of closing, spelt out: each time everything is looked at again."""
+    left = {slot: [t.node_id for t in tasks if t.node_id] for slot, tasks in slots.items()}
+    is_up = {slot: any(t.observed is TaskState.RUNNING for t in ts) for slot, ts in slots.items()}
+    closed = []
+    while len(left) > replicas:
+        on_node = Counter(node for nodes in left.values() for node in nodes)
+        closed.append(
+            min(
+                left,
+                key=lambda slot: (
+                    bool(left[slot]),
+                    -max((on_node[node] for node in left[slot]), default=0),
+                    is_up[slot],
+                    -slot,
+                ),
+            )
+        )
+        del left[closed[-1]]
+    return closed
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_many_close_in_the_order_in_which_one_after_the_other_would(seed: int) -> None:
+    chance = random.Random(seed)
+    nodes = [NodeId(f"n{number}") for number in range(chance.randint(1, 6))]
+    states = [TaskState.STARTING, TaskState.RUNNING, TaskState.RUNNING]
+    slots = {
+        slot: [
+            a_task(chance.choice(states), slot=slot, attempt=attempt, node=node)
+            if (node := chance.choice([None, *nodes]))
+            else a_task(TaskState.PENDING, slot=slot, attempt=attempt, node=None)
+            for attempt in range(1, chance.choice([1, 1, 1, 2, 3]))
+        ]
+        for slot in range(1, 40)
+    }
+    replicas = chance.choice([0, 0, 10, 35])
+    assert list(plan_scale(replicas, slots).close_slots) == one_by_one(replicas, slots)

@@ -60,7 +60,7 @@ def test_as_many_slots_as_replicas_need_no_plan(
     slots: tuple[int, ...], closing: tuple[int, ...]
 ) -> None:
     held = {slot: () for slot in slots if slot not in closing}
-    assert plan_scale(len(held), held, {}, closing) == ScalePlan()
+    assert plan_scale(len(held), held, closing) == ScalePlan()
 
 
 def test_a_new_leader_leaves_alone_what_it_loaded_and_scales_it_later() -> None:
