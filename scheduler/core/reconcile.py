@@ -312,6 +312,9 @@ class _Draft:
     def _plan_single(self, task: Task) -> SlotPlan:
         if self._is_over(task):
             return self._plan_over(task)
+        if self._is_early(task):
+            self._end(task, "its predecessor's restart delay goes on")
+            return self.plan_missing()
         wake_at = self._promote(task)
         if task.observed == TaskState.RUNNING:
             since = task.running_since if task.running_since is not None else self.now.instant
@@ -325,6 +328,13 @@ class _Draft:
         """Return whether it was to take over from one that meanwhile ended for good."""
         is_begun = task.desired != TaskState.READY and task.node_id is not None
         return not is_begun and isinstance(self._restart_of(task), GiveUp)
+
+    def _is_early(self, task: Task) -> bool:
+        """Return whether it waits to run for one that meanwhile failed: that one's delay holds."""
+        if task.node_id is not None or task.desired != TaskState.RUNNING:
+            return False
+        restart = self._restart_of(task)
+        return isinstance(restart, Restart) and restart.wait_s > 0
 
     def _plan_over(self, task: Task) -> SlotPlan:
         self._end(task, "the restart policy allows no other attempt")

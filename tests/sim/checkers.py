@@ -206,10 +206,12 @@ class Checkers:
             if before is not None:
                 self._check_task(state, task, before)
             is_new_there = task.node_id is not None and (before is None or before.node is None)
-            if is_new_there and not self._is_loaded(task):
+            is_new_there = is_new_there and not self._is_loaded(task)
+            if is_new_there:
                 check_placement(self._history, state, task)
             if task.desired in (TaskState.RUNNING, TaskState.COMPLETE) and (
-                (before is None and not self._is_loaded(task))
+                is_new_there
+                or (before is None and not self._is_loaded(task))
                 or (before is not None and before.desired == TaskState.READY)
             ):
                 self._check_delay(state, task)

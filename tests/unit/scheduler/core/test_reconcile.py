@@ -27,6 +27,13 @@ WAITING = a_task(S.PENDING, node=None)
             id="an end: its successor is prepared while the delay goes on",
         ),
         pytest.param(
+            plan(CRASHED, a_task(S.PENDING, node=None, attempt=2)),
+            "finish 1; drop 2; create v1 ready",
+            Phase.YOUNG,
+            5.0,
+            id="an end while its successor waited for a place: the delay holds for that one too",
+        ),
+        pytest.param(
             plan(history=[ended(ago_s=6)]),
             "create v1 running",
             Phase.YOUNG,
