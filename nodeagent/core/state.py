@@ -11,7 +11,7 @@ from enum import StrEnum
 from berth.model.cluster import ClusterSettings
 from berth.model.files import FileKey, FilePayload
 from berth.model.ids import NodeId, ServiceId, TaskId
-from berth.model.instant import START, Instant
+from berth.model.instant import NEVER, START, Instant
 from berth.model.task import TaskState, TaskStatus
 from nodeagent.core.departure import Departure
 from nodeagent.core.messages import Call, TaskAssignment, TaskTemplate
@@ -240,8 +240,8 @@ class AgentState:
     is_list_due: bool = False
     departure: Departure | None = None
     """Set once this machine is being shut down."""
-    wake_at: Instant = START
-    """When something is due next; `step` keeps it."""
+    wake_at: Instant = NEVER
+    """When something is due next; `step` keeps it. Nothing is before the machine was looked at."""
 
     def template_of(self, task: LocalTask) -> TaskTemplate | None:
         """Return the task's template, if it is known."""

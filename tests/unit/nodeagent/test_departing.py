@@ -83,6 +83,21 @@ async def test_without_a_leader_it_goes_down_after_ten_seconds():
 
 
 @virtually
+async def test_an_agent_that_still_waits_for_its_engine_begins_nothing_when_it_is_to_leave():
+    bench = Bench()
+    async with bench.agent():
+        await running_one(bench)
+        bench.host.stop_engine()
+        bench.link.assign(a_task(1, TaskState.SHUTDOWN))
+        await bench.clock.sleep(1)
+    async with bench.agent() as agent:
+        assert await depart(agent, bench.clock, LIMIT_S) == "no leader answers; 1 task left"
+        bench.host.start_engine()
+        await bench.until(lambda: len(bench.link.streams) == 2, "a session")
+        assert bench.link.stream.received[0].hello.departing
+
+
+@virtually
 async def test_a_new_leader_is_told_by_the_hello_and_asked_again():
     bench = Bench()
     async with bench.agent() as agent:
