@@ -100,15 +100,23 @@ class GrpcLink:
 
 
 class GrpcStream:
-    """`SchedulerStream` on one bidirectional call."""
+    """`SchedulerStream` on one bidirectional call.
+
+    Once closed it lets go of the call, and with it of the connection, which gRPC keeps as long as
+    anybody holds the call of a closed channel. The stream itself is remembered by the errors that
+    ended its session, whose tracebacks form cycles: in a quiet agent hours go by until those are
+    collected, and every change of leader would leave a connection open on both sides.
+    """
 
     def __init__(self, call: _SessionCall, address: str) -> None:
-        self._call = call
+        self._call: _SessionCall | None = call
         self._address = address
         self._is_closing = False
 
     async def send(self, message: pb.AgentMessage) -> None:
         """Send a message."""
+        if self._call is None:
+            raise UnavailableError(f"the session with {self._address} has ended")
         try:
             await self._call.write(message)
         except grpc.aio.AioRpcError as error:
@@ -118,28 +126,32 @@ class GrpcStream:
 
     async def __aiter__(self) -> AsyncIterator[pb.SchedulerMessage]:
         """Yield messages until the scheduler ends the stream."""
-        while True:
-            try:
-                message = await self._call.read()
-            except grpc.aio.AioRpcError as error:
-                raise _unavailable(error) from error
-            except asyncio.CancelledError:
-                if self._is_closing and self._call.cancelled():
-                    return  # Our own `aclose`, not the task's end.
-                raise
-            if not isinstance(message, pb.SchedulerMessage):  # grpc.aio.EOF
-                return
+        while self._call is not None and (message := await self._read(self._call)) is not None:
             yield message
+
+    async def _read(self, call: _SessionCall) -> pb.SchedulerMessage | None:
+        try:
+            message = await call.read()
+        except grpc.aio.AioRpcError as error:
+            raise _unavailable(error) from error
+        except asyncio.CancelledError:
+            if self._is_closing and call.cancelled():
+                return None  # Our own `aclose`, not the task's end.
+            raise
+        return message if isinstance(message, pb.SchedulerMessage) else None  # grpc.aio.EOF
 
     async def aclose(self) -> None:
         """Say that nothing more comes, give the scheduler a moment to end the call, end it."""
         self._is_closing = True
-        if not self._call.done():
+        call, self._call = self._call, None
+        if call is None:
+            return
+        if not call.done():
             with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError, TimeoutError):
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await self._call.done_writing()
-                    await self._call.code()
-        self._call.cancel()
+                    await call.done_writing()
+                    await call.code()
+        call.cancel()
 
 
 async def _send_all(call: _LogCall, chunks: AsyncIterator[LogChunk]) -> None:

@@ -15,6 +15,7 @@ from berth.model.task import TaskState
 from berth.v1 import dispatcher_pb2 as pb
 from berth.v1 import dispatcher_pb2_grpc, streams_pb2_grpc
 from berth.v1.streams_pb2 import LogChunk, LogLine, PublishSummary
+from berth.wire import kernel_keepalive
 from berth.wire.channel import bind, make_server
 from berth.wire.convert import to_proto
 from berth.wire.tls import Role
@@ -145,6 +146,31 @@ def test_a_scheduler_that_dies_ends_the_stream():
             with pytest.raises(UnavailableError):
                 await stream.send(heartbeat())
             await stream.aclose()
+            await link.aclose()
+
+    asyncio.run(run())
+
+
+def test_a_stream_that_was_closed_holds_no_connection_whoever_remembers_it():
+    """A task group's error remembers all that was at hand, until a collection that may be far."""
+
+    async def run():
+        async with serving() as (first, scheduler, _), serving() as (second, _, _):
+            link = GrpcLink(None)
+            stream = await link.connect(first)
+            await stream.send(heartbeat())
+            scheduler.to_say.put_nowait(pb.SchedulerMessage(epoch=3))
+            reading = aiter(stream)
+            await anext(reading)
+            port = int(first.rpartition(":")[2])
+            assert kernel_keepalive.arm_connections(port) == 1
+            await stream.aclose()
+            other = await link.connect(second)
+            await until(lambda: kernel_keepalive.arm_connections(port) == 0)
+            with pytest.raises(UnavailableError):
+                await stream.send(heartbeat())
+            assert [message async for message in reading] == []
+            await other.aclose()
             await link.aclose()
 
     asyncio.run(run())
