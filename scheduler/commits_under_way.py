@@ -24,6 +24,7 @@ class CommitsUnderWay:
 
     def add(self, saved: Unsaved, durable: asyncio.Future[Revision]) -> None:
         """Note a commit of `saved` that was handed to the store."""
+        self._forget_durable()  # Here too: for months there may be nobody who reads.
         self._commits.append((saved, durable))
         self.last = durable
         durable.add_done_callback(_mark_retrieved)
@@ -36,13 +37,20 @@ class CommitsUnderWay:
         Args:
             services: which; None = of everything.
         """
-        while self._commits and _is_durable(self._commits[0][1]):
-            self._commits.popleft()
+        self._forget_durable()
         for saved, durable in reversed(self._commits):
             # After a refused one nothing that memory holds may leave.
             if _is_refused(durable) or saved.concerns(services):
                 return durable
         return None
+
+    def __len__(self) -> int:
+        """How many are kept: those that are not known to be durable."""
+        return len(self._commits)
+
+    def _forget_durable(self) -> None:
+        while self._commits and _is_durable(self._commits[0][1]):
+            self._commits.popleft()
 
 
 def _is_durable(commit: asyncio.Future[Revision]) -> bool:

@@ -20,7 +20,8 @@ from berth.model.ids import NodeId, ServiceId
 from berth.model.node import Node, NodeSpec, NodeState
 from berth.model.service import ServiceSpec
 from scheduler.core.file_commands import require_files, require_files_of_rollback
-from scheduler.core.membership import check_places, orphan_task, put_node
+from scheduler.core.membership import orphan_task, put_node
+from scheduler.core.new_specs import put_new_spec
 from scheduler.core.now import Now
 from scheduler.core.service_record import ServiceRecord, create_record, roll_back, update_spec
 from scheduler.core.service_state import ServiceState
@@ -126,7 +127,8 @@ def update_service(
     check_version(service.record, version)
     require_files(state, spec)
     record = update_spec(service.record, spec, now.timestamp, sealed_auth)
-    return _put_new_spec(state, service, record)
+    put_new_spec(state, service, record)
+    return service.record
 
 
 def roll_back_service(
@@ -141,32 +143,8 @@ def roll_back_service(
     check_version(service.record, version)
     record = roll_back(service.record, now.timestamp, "manually requested rollback")
     require_files_of_rollback(state, record.spec)
-    return _put_new_spec(state, service, record)
-
-
-def _put_new_spec(
-    state: LeaderState, service: ServiceState, record: ServiceRecord
-) -> ServiceRecord:
-    if record.template_version != service.record.template_version:
-        service.forget_rollout()
-        service.failures_by_node.clear()
-        state.table.clear_penalties(record.id)
-    before = service.record
-    placement_changed = record.spec.task.placement != before.spec.task.placement
-    state.put_service(record)
-    state.prune_templates(service)  # A rollout that never ends would keep those of each update.
-    if (record.spec.labels, record.sealed_auth) != (before.spec.labels, before.sealed_auth):
-        state.tell_again(service)
-    if placement_changed:
-        nodes = {
-            task.node_id
-            for tasks in service.slots.values()
-            for task in tasks
-            if task.node_id is not None
-        }
-        for node in sorted(nodes):
-            check_places(state, node)
-    return record
+    put_new_spec(state, service, record)
+    return service.record
 
 
 def check_version(record: ServiceRecord, version: int) -> None:

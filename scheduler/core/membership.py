@@ -290,16 +290,14 @@ def check_places(state: LeaderState, node: NodeId) -> None:
 
 
 def check_places_of(state: LeaderState, service: ServiceState) -> None:
-    """Do what `check_places` does, for all nodes and one service whose tasks were just loaded."""
+    """Do what `check_places` does, for all nodes and one service, which is looked at as a whole."""
     if service.record.is_global:
         return
     demand = service.demand(service.record.live_version)
     unfit = without(state.table.present, matching(state.table, demand))
-    if not unfit:
-        return
-    nodes = frozenset(state.table.node_ids(unfit))
-    held = (task for tasks in service.slots.values() for task in tasks)
-    service.misplaced = noted(service.misplaced, (t.id for t in held if t.node_id in nodes))
+    nodes = frozenset(state.table.node_ids(unfit)) if unfit else frozenset()
+    held = (task for tasks in service.slots.values() for task in tasks) if nodes else ()
+    service.misplaced = noted(frozenset(), (task.id for task in held if task.node_id in nodes))
 
 
 def _recent(lost_at: tuple[Timestamp, ...], now: Timestamp) -> tuple[Timestamp, ...]:

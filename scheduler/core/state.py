@@ -104,6 +104,7 @@ class LeaderState(Outgoing):
         for slot in list(service.history):
             self.close_slot(service, slot)
         del self.services[service.record.id]
+        self.table.clear_penalties(service.record.id)
         self.globals.pop(service.record.id, None)
         self.dirty.pop(service.record.id, None)
         self.unsaved.services[service.record.id] = None

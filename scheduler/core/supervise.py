@@ -17,6 +17,7 @@ from berth.model.node import NodeState
 from berth.model.task import FinishedTask, Task, TaskState
 from scheduler.core.births import bear, bear_newborn
 from scheduler.core.costs import SERVICE_US, SLOT_US, tasks_within
+from scheduler.core.new_specs import put_new_spec
 from scheduler.core.now import Now
 from scheduler.core.placement.place import global_candidates
 from scheduler.core.reconcile import (
@@ -360,14 +361,14 @@ def _supervise_rollout(state: LeaderState, service: ServiceState, now: Now, wake
 def _adopt_record(state: LeaderState, service: ServiceState, record: ServiceRecord) -> None:
     before, after_it = service.record.update_status, record.update_status
     assert after_it is not None
-    has_new_spec = record.version != service.record.version
-    if before is None or before.state is not after_it.state:
-        if after_it.state.is_active and before is not None and before.state.is_active:
-            service.forget_rollout()
-        if not after_it.state.is_active:
-            service.end_rollout()
-        has_new_spec = has_new_spec or after_it.state.is_paused
-    if has_new_spec:
+    if record.version != service.record.version:  # It goes back by itself.
+        service.forget_rollout()
+        put_new_spec(state, service, record)
+        return
+    has_changed = before is None or before.state is not after_it.state
+    if has_changed and not after_it.state.is_active:
+        service.end_rollout()
+    if has_changed and after_it.state.is_paused:
         state.put_service(record)
     else:
         state.amend_service(record)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from berth.model.ids import Epoch, NodeId, Revision, ServiceId, TaskId
 from berth.v1 import dispatcher_pb2 as pb
 from scheduler.dispatch.files import FileBatch, HeldFiles
-from scheduler.dispatch.messages import TemplateKey
+from scheduler.dispatch.seen_templates import SeenTemplates
 
 
 class Outbox:
@@ -31,7 +31,7 @@ class Outbox:
         self._is_complete = False
         self._has_assignments = False
         self._sequence = 0
-        self.seen_templates: set[TemplateKey] = set()
+        self.seen_templates = SeenTemplates()
         """Templates that are sent or waiting; the leader consults it when it prepares a message."""
         self.files = HeldFiles()
         self.is_closed = False

@@ -81,7 +81,7 @@ class Packing:
             assignments[task.id] = task.told or told_task(task, record)
             key = template_key(record, task)
             if key not in session.outbox.seen_templates:
-                session.outbox.seen_templates.add(key)
+                session.outbox.seen_templates.note(key, self._state.services)
                 templates[task.service_id, task.template_version] = self._templates.entry(task)
         gone = list(forgotten)
         files = self._files.batches(session.outbox.files, self._state.services, tasks, forgotten)

@@ -2,7 +2,7 @@
 
 Duty: make the entry of a task's template, and give it again to the nodes that follow. Where each of
 ten thousand nodes gets ten tasks of ten services, a template is told as often as a task.
-Not here: which node knows which template already (packing, outbox).
+Not here: which node knows which template already (seen_templates).
 Invariant (tests/unit/scheduler/dispatch/test_told_templates.py): what is given again is what would
 be made now. What holds credentials is not kept beyond the nodes that are packed for at once.
 """

@@ -48,6 +48,18 @@ def test_what_is_durable_is_waited_for_no_more() -> None:
     with_commits(story)
 
 
+def test_what_is_durable_is_kept_no_longer_though_nobody_reads() -> None:
+    async def main() -> None:
+        commits = CommitsUnderWay()
+        for number in range(100):
+            durable: asyncio.Future[Revision] = asyncio.get_running_loop().create_future()
+            commits.add(of(WEB), durable)
+            durable.set_result(Revision(number))
+        assert len(commits) == 1
+
+    asyncio.run(main())
+
+
 def test_a_refused_commit_holds_everything_back() -> None:
     def story(commits, futures) -> None:
         commits.add(of(WEB), futures[0])

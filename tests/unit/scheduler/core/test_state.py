@@ -254,8 +254,9 @@ def test_a_removed_service_takes_its_history_along(memory: Memory) -> None:
     task = memory.placed()
     memory.see(task, S.FAILED)
     memory.state.finish_task(task)
+    memory.state.table.set_penalty(SERVICE, N1, 9)
     memory.state.drop_service(memory.service)
-    assert (memory.state.services, memory.state.dirty) == ({}, {})
+    assert (memory.state.services, memory.state.dirty, memory.state.table.penalties) == ({}, {}, {})
     assert list(memory.state.unsaved.history) == [(SERVICE, 0)]
     assert SERVICE in memory.state.unsaved.services
 
