@@ -4,7 +4,8 @@ Duty: keep it together and hand it over, whole or of some nodes only. Not here: 
 (state, which is built on this), sending it (scheduler.leader).
 """
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
 
 from berth.model.ids import NodeId, TaskId
@@ -41,6 +42,9 @@ class Outgoing:
         """Ended tasks that left the history with their slot: their containers serve nobody."""
         self.lagging: dict[NodeId, Instant] = {}
         """Since when the documents of nodes lag behind what their agents said, oldest first."""
+        self._order: deque[NodeId] = deque()
+        """In which order the placements that are unsaved leave: as they were first changed. Kept
+        beside these: who looks for the first keys of a mapping passes over all that were taken."""
 
     def take_purged(self) -> dict[NodeId, list[TaskId]]:
         """Hand over which ended tasks' containers may go, and begin anew."""
@@ -60,7 +64,7 @@ class Outgoing:
         What is taken can be committed by itself: all that placements may rest on is in it. Words to
         nodes that have nothing to be written go with the last of them.
         """
-        unsaved, self.unsaved = self.unsaved, self.unsaved.split_off(nodes_max)
+        unsaved, self.unsaved = self.unsaved, self._split_off(nodes_max)
         unsaved.events = self.chronicle.take_unsaved()
         for node in unsaved.placements:
             self.lagging.pop(node, None)
@@ -71,6 +75,26 @@ class Outgoing:
             untold, self.untold = self.untold, {}
             forgotten, self.forgotten = self.forgotten, {}
         return unsaved, {node: self._take_untold(node) for node in untold}, forgotten
+
+    def _split_off(self, nodes_max: int | None) -> Unsaved:
+        placements = self.unsaved.placements
+        if nodes_max is None or len(placements) <= nodes_max:
+            self._order.clear()
+            return Unsaved()
+        return self.unsaved.split_off(self._first_nodes(placements, nodes_max))
+
+    def _first_nodes(self, placements: Collection[NodeId], nodes_max: int) -> list[NodeId]:
+        """Return `nodes_max` of the nodes, which are more."""
+        order, found = self._order, []
+        while len(found) < nodes_max:
+            if not order:
+                if found:
+                    break  # What changed since is another slice.
+                order.extend(placements)
+            node = order.popleft()
+            if node in placements:  # Else it was forgotten meanwhile.
+                found.append(node)
+        return found
 
     def _take_untold(self, node: NodeId) -> list[Task]:
         """Return what a node must be told of, which counts as told then."""

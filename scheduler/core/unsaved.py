@@ -6,7 +6,6 @@ makes a document differ (state), writing it (scheduler.store.records), when (sch
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields
-from itertools import islice
 
 from berth.model.events import ObjectEvent
 from berth.model.files import FileKey
@@ -41,14 +40,12 @@ class Unsaved:
             service in self.services or service in self.tasks for service in services
         )
 
-    def split_off(self, nodes_max: int | None) -> "Unsaved":
-        """Take out and return the placements of all but `nodes_max` nodes; None leaves all."""
-        if nodes_max is None or len(self.placements) <= nodes_max:
-            return Unsaved()
+    def split_off(self, nodes: Collection[NodeId]) -> "Unsaved":
+        """Take out and return the placements of all but `nodes`, which are among them."""
         # The many stay where they are, so that a commit in slices costs no more than one in whole.
         # Any of the services may have tasks in what is left.
         left = Unsaved(placements=self.placements, tasks=self.tasks)
-        self.placements = dict.fromkeys(islice(left.placements, nodes_max))
-        for node in self.placements:
+        self.placements = dict.fromkeys(nodes)
+        for node in nodes:
             del left.placements[node]
         return left

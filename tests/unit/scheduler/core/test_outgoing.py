@@ -35,3 +35,26 @@ def test_slices_hold_together_what_the_whole_would() -> None:
     assert {node for _, told, _ in parts for node in told} == untold.keys()
     assert "elsewhere" in parts[-1][1]
     assert not worlds[1].state.untold
+
+
+def test_what_changes_between_slices_leaves_after_what_had_changed_before() -> None:
+    state = World(nodes=6).state
+    state.take_changes()
+    state.unsaved.placements = dict.fromkeys(map(NodeId, ["n3", "n1", "n2", "n4", "n5"]))
+    first, _, _ = state.take_changes(nodes_max=2)
+    state.unsaved.placements[NodeId("n3")] = None  # Changed again.
+    del state.unsaved.placements[NodeId("n4")]
+    slices = [list(first.placements)]
+    while state.unsaved.placements:
+        slices.append(list(state.take_changes(nodes_max=2)[0].placements))
+    assert slices == [["n3", "n1"], ["n2", "n5"], ["n3"]]
+
+
+def test_a_commit_in_whole_leaves_no_order_behind() -> None:
+    state = World(nodes=6).state
+    state.take_changes()
+    state.unsaved.placements = dict.fromkeys(map(NodeId, ["n3", "n1", "n2"]))
+    state.take_changes(nodes_max=1)
+    state.take_changes()
+    state.unsaved.placements = dict.fromkeys(map(NodeId, ["n2", "n1"]))
+    assert list(state.take_changes(nodes_max=1)[0].placements) == ["n2"]

@@ -29,24 +29,17 @@ def test_each_kind_of_document_counts() -> None:
         assert unsaved, f"{kind.name} is written"
 
 
-def test_the_placements_changed_last_are_split_off() -> None:
-    unsaved = Unsaved(services={ServiceId("web"): None}, placements=dict.fromkeys([N2, N1, N3]))
-    left = unsaved.split_off(2)
+def test_the_placements_of_others_are_split_off() -> None:
+    unsaved = Unsaved(services={ServiceId("web"): None}, placements=dict.fromkeys([N2, N3, N1]))
+    left = unsaved.split_off([N2, N1])
     assert (list(left.placements), list(left.services)) == ([N3], [])
     assert list(unsaved.placements) == [N2, N1]
     assert list(unsaved.services) == ["web"]
 
 
-def test_what_fits_is_left_whole() -> None:
-    unsaved = Unsaved(placements=dict.fromkeys([N1, N2]))
-    assert not unsaved.split_off(2)
-    assert not unsaved.split_off(None)
-    assert list(unsaved.placements) == [N1, N2]
-
-
 def test_services_have_tasks_in_each_part() -> None:
     unsaved = Unsaved(placements=dict.fromkeys([N1, N2]), tasks={ServiceId("web"): None})
-    assert unsaved.split_off(1).concerns(["web"])
+    assert unsaved.split_off([N1]).concerns(["web"])
     assert unsaved.concerns(["web"])
 
 
