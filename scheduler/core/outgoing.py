@@ -85,7 +85,8 @@ class Outgoing:
 
     def _first_nodes(self, placements: Collection[NodeId], nodes_max: int) -> list[NodeId]:
         """Return `nodes_max` of the nodes, which are more."""
-        order, found = self._order, []
+        order = self._order
+        found: list[NodeId] = []
         while len(found) < nodes_max:
             if not order:
                 if found:
