@@ -135,6 +135,7 @@ def test_without_live_restore_containers_of_a_restarted_engine_follow_their_poli
 def test_while_no_scheduler_runs_agents_restart_what_crashes_and_all_is_told_later(
     cluster: TestCluster, images: ImageFactory
 ) -> None:
+    cluster.control.change_settings(lost_after_s=15.0)  # Then an agent begins to act alone.
     with watch_containers(cluster, "web") as story:
         create(cluster, "web", images.sleeper("1.0"), "--restart-delay=500ms", replicas=3)
         cluster.wait_running("web", 3)
