@@ -28,6 +28,11 @@ LOOK_S: Final = 0.25
 leader that was paused, as may those of a process that is dead by now, but then its end comes with
 them."""
 
+HEARD_FOR_S_MIN: Final = 15.0
+"""How long after the newcomer's hello the process before it must still be heard. A leader that is
+behind with its reading hears a dead process for a while, and to disown a node that is none's twin
+would stop all that it runs; a true twin loses nothing by waiting."""
+
 SILENCE_MARGIN_S: Final = 1.0
 """How much longer than its heartbeat period a process must be silent to be given up."""
 
@@ -47,15 +52,16 @@ class Verdict(Enum):
     TWIN = "twin"
 
 
-def judge(signs: int, silent_s: float, period_s: float) -> Verdict:
+def judge(signs: int, heard_for_s: float, silent_s: float, period_s: float) -> Verdict:
     """Judge a newcomer by what was heard of the session that it found open.
 
     Args:
         signs: in how many looks since its hello something was heard.
+        heard_for_s: from its hello to the last that was heard.
         silent_s: for how long nothing has been heard.
         period_s: of the heartbeat.
     """
-    if signs >= SIGNS:
+    if signs >= SIGNS and heard_for_s >= HEARD_FOR_S_MIN:
         return Verdict.TWIN
     if silent_s > period_s + SILENCE_MARGIN_S:
         return Verdict.RESTARTED
@@ -81,7 +87,8 @@ async def refuse_twin(
     rival = desk.rival_of(hello)
     if rival is None:
         return
-    signs, seen_at, ask_at = 0, rival.heard_at, clock.instant()
+    came_at = ask_at = clock.instant()
+    signs, seen_at = 0, rival.heard_at
     while desk.rival_of(hello) is rival:
         now = clock.instant()
         if hello.hello.can_wait and now >= ask_at:
@@ -91,7 +98,8 @@ async def refuse_twin(
                 await stream.write(pb.SchedulerMessage(waiting=waiting))
         if rival.heard_at > seen_at:
             signs, seen_at = signs + 1, rival.heard_at
-        match judge(signs, now - rival.heard_at, desk.period_s):
+        heard_for_s, silent_s = rival.heard_at - came_at, now - rival.heard_at
+        match judge(signs, heard_for_s, silent_s, desk.period_s):
             case Verdict.RESTARTED:
                 return
             case Verdict.TWIN:
