@@ -33,9 +33,9 @@ def cluster_lines(cluster: ClusterView) -> list[str]:
 
 
 def leader_text(cluster: ClusterView) -> str:
-    """Return the leader's name, address and epoch."""
+    """Return the leader's name, address and epoch; without one, what is shown instead."""
     if not cluster.leader_name:
-        return "none"
+        return f"none; shown is what the last one knew (epoch {cluster.epoch})"
     return f"{cluster.leader_name} at {cluster.leader_address} (epoch {cluster.epoch})"
 
 

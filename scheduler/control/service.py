@@ -27,7 +27,7 @@ from berth.model.image import ImageReference
 from berth.model.node import Node
 from berth.v1 import control_pb2 as pb
 from berth.v1 import streams_pb2
-from berth.wire.convert import write_proto
+from scheduler.control.cluster_view import cluster_view
 from scheduler.control.durable import wait_readable
 from scheduler.control.editions import (
     Editions,
@@ -304,26 +304,7 @@ class ControlService(FileAnswers):
         return ControlFlows(leader, self._resolver, self._sealer, self._entropy, self._store_health)
 
     def _cluster_view(self, leader: Leader) -> pb.Cluster:
-        directory, cluster, health = self._directory, leader.state.cluster, self._store_health()
-        view = pb.Cluster(
-            id=cluster.id,
-            version=cluster.version,
-            epoch=leader.epoch,
-            leader_name=directory.own_name,
-            leader_address=directory.own_address,
-            store_state=health.state.value,
-            store_message=health.last_error,
-            created_at=cluster.created_at,
-        )
-        write_proto(cluster.settings, view.settings)
-        for info in sorted(directory.candidates, key=lambda info: (info.name, info.address)):
-            view.schedulers.add(
-                name=info.name,
-                address=info.address,
-                is_leader=info.address == directory.own_address,
-                http_address=info.http_address,
-            )
-        return view
+        return cluster_view(leader, self._directory, self._store_health())
 
     async def _listed(
         self,

@@ -288,4 +288,5 @@ async def _give_up(api: EtcdApi, keeper: LeaseKeeper, lease_id: int) -> None:
         async with asyncio.timeout(REVOKE_TIMEOUT_S):
             await api.lease_revoke(lease_id)
     except (BerthError, TimeoutError) as error:
-        _log.warning("lease_not_revoked", lease_id=f"{lease_id:x}", error=str(error))
+        why = str(error) or f"etcd did not answer within {REVOKE_TIMEOUT_S:g} s"
+        _log.warning("lease_not_revoked", lease_id=f"{lease_id:x}", error=why)

@@ -96,6 +96,9 @@ def test_without_quorum_containers_run_on_and_the_cluster_is_read_only_and_says_
     assert len(rows(cluster, "service", "ps", "web")) == 3
     status = cluster.berth("status")
     assert "quorum" in status.stdout, status.stdout
+    assert "Leader:     none; shown is what the last one knew" in status.stdout, status.stdout
+    for scheduler in cluster.schedulers:
+        assert status.stdout.count(f"\n{scheduler.name} ") == 1
     # And nobody may stop a thing.
     assert running_processes(cluster, "web") == before, "containers run on"
 

@@ -284,7 +284,7 @@ def test_status_says_what_is_amiss() -> None:
     nodes = [a_node("a"), a_node("b", NodeState.DOWN, availability=Availability.DRAIN)]
     services = [ServiceView(ServiceId("s"), desired_tasks=3, running_tasks=1)]
     assert status_lines(cluster, nodes, services) == [
-        "Leader:     none",
+        "Leader:     none; shown is what the last one knew (epoch 3)",
         "Store:      read-only: no quorum",
         "Nodes:      2 (1 down, 1 ready; 1 not active)",
         "Services:   1 (0 with all tasks running)",

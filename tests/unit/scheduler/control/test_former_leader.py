@@ -1,12 +1,14 @@
 """While the store is away nobody leads: lists show what was known last, what is followed waits."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import pytest
 
 from berth.clock import SystemClock
 from berth.errors import NoLeaderError
-from berth.model.ids import ServiceId
+from berth.model.ids import Epoch, ServiceId
 from berth.model.instant import Timestamp
 from berth.v1 import control_pb2 as pb
 from scheduler.control.call_kinds import FOLLOWED
@@ -14,12 +16,19 @@ from scheduler.control.forward import Forwarder
 from scheduler.control.in_process import OwnCalls
 from scheduler.core import commands
 from scheduler.directory import Directory
+from scheduler.election.port import LeaderInfo
 from scheduler.store.port import StoreHealth, StoreState
 from tests.builders import a_spec
 from tests.unit.scheduler.control.harness import leading, serving
 
+T = TypeVar("T")
+
 WEB = ServiceId("web".ljust(25, "0"))
 AWAY = StoreHealth(StoreState.NO_QUORUM, Timestamp(0.0), "etcd at a:1 has no leader")
+STANDING = (
+    LeaderInfo("s1", "s1:7701", Epoch(1)),
+    LeaderInfo("s1", "s1:7701", Epoch(9)),  # The lease of the first has not run out yet.
+)
 REQUESTS = {
     "StreamTasks": pb.ListTasksRequest(),
     "ServiceLogs": pb.ServiceLogsRequest(name="web", follow=True, stdout=True),
@@ -27,10 +36,13 @@ REQUESTS = {
 }
 
 
-def streamed(method: str, health: StoreHealth = AWAY) -> list:
-    """Return what a streaming call tells on a scheduler whose leadership ended."""
+Answering = Callable[[OwnCalls], Awaitable[T]]
 
-    async def story() -> list:
+
+def answered(answer: Answering[T], health: StoreHealth = AWAY) -> T:
+    """Return what a scheduler tells whose leadership ended."""
+
+    async def story() -> T:
         async with leading(SystemClock()) as led, serving("s1", health=health) as one:
             state, now = led.leader.state, led.leader.now()
             commands.create_service(state, WEB, a_spec("web", replicas=3), b"", now)
@@ -39,14 +51,32 @@ def streamed(method: str, health: StoreHealth = AWAY) -> list:
             directory = Directory("s1", one.address)
             directory.set_local(led.leader)
             directory.set_local(None)
+            directory.set_current(None, lambda: STANDING)
             forwarder = Forwarder(
                 directory, lambda address: None, SystemClock(),
                 store_health=lambda: health, leader_wait_s=0.05,
             )  # fmt: skip
             calls = OwnCalls(forwarder, one.service)
-            return [message async for message in calls.stream(method, REQUESTS[method])]
+            return await answer(calls)
 
     return asyncio.run(story())
+
+
+def streamed(method: str, health: StoreHealth = AWAY) -> list:
+    """Return what a streaming call tells there."""
+
+    async def answer(calls: OwnCalls) -> list:
+        return [message async for message in calls.stream(method, REQUESTS[method])]
+
+    return answered(answer, health)
+
+
+def test_the_cluster_is_shown_without_a_leader():
+    cluster = answered(lambda calls: calls.call("GetCluster", pb.GetClusterRequest()))
+    assert (cluster.leader_name, cluster.leader_address) == ("", "")
+    assert cluster.epoch > 0
+    assert "no leader" in cluster.store_message
+    assert [(each.name, each.is_leader) for each in cluster.schedulers] == [("s1", False)]
 
 
 def test_a_long_list_shows_what_was_known_last():
