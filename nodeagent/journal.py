@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -36,6 +37,8 @@ from nodeagent.runtime.port import PulledImage
 log = structlog.get_logger(__name__)
 
 FORMAT = 1
+
+_NO_FIX = "none needed: containers are found by label, the leader tells the rest"
 
 
 class Journal(Protocol):
@@ -60,12 +63,17 @@ class FileJournal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._encoder = JournalEncoder()
+        self._begun = self._written = 0
+        self._writing = threading.Lock()
 
     def load(self) -> JournalRecord | None:
         """Read the file; move it aside when it cannot be believed."""
         try:
             text = self._path.read_bytes()
         except FileNotFoundError:
+            return None
+        except OSError as error:
+            log.error("journal_unreadable", why=str(error), fix=f"{_NO_FIX}; mend the disk")
             return None
         try:
             return decode(text)
@@ -76,13 +84,22 @@ class FileJournal:
                 "journal_unreadable",
                 why=str(error),
                 moved_to=str(aside),
-                fix="none needed: containers are found by label, the leader tells the rest",
+                fix=_NO_FIX,
             )
             return None
 
     async def save(self, record: JournalRecord) -> None:
         """Write a new file and put it in the old one's place."""
-        await asyncio.to_thread(write_atomically, self._path, self._encoder.encode(record))
+        self._begun += 1
+        await asyncio.to_thread(self._write, self._begun, self._encoder.encode(record))
+
+    def _write(self, number: int, content: bytes) -> None:
+        # The thread of a save that was cancelled writes on: two in one file would spoil it, and an
+        # old record must not follow a newer one.
+        with self._writing:
+            if number > self._written:
+                write_atomically(self._path, content)
+                self._written = number
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -1,6 +1,7 @@
 """The journal, one suite on the file and on the fake; and what only a file can suffer."""
 
 import asyncio
+import contextlib
 import json
 import os
 import stat
@@ -164,3 +165,34 @@ def test_fields_of_a_newer_agent_are_passed_over():
 
     document["checksum"] = _checksum(document["body"])
     assert decode(json.dumps(document).encode()) == RECORD
+
+
+def test_a_save_that_was_given_up_spoils_none_that_follows(tmp_path):
+    """An agent that stops gives up what it is writing, and writes once more."""
+
+    async def run():
+        journal = FileJournal(tmp_path / "journal.json")
+        tasks = tuple(
+            replace(TASK, assignment=replace(TASK.assignment, task_id=f"t{number}"))
+            for number in range(500)
+        )
+        long = replace(RECORD, tasks=tasks)
+        for number in range(100):
+            given_up = asyncio.ensure_future(journal.save(long))
+            await asyncio.sleep(number % 10 / 2000)
+            given_up.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await given_up
+            await journal.save(RECORD)
+            assert journal.load() == RECORD
+        await asyncio.sleep(0.2)
+        assert journal.load() == RECORD
+
+    asyncio.run(run())
+
+
+def test_a_journal_that_cannot_even_be_read_stops_no_agent(tmp_path):
+    path = tmp_path / "journal.json"
+    path.mkdir()  # As good as a sector that cannot be read.
+    assert FileJournal(path).load() is None
+    assert path.is_dir()

@@ -15,7 +15,6 @@ from scheduler.control.call_kinds import FOLLOWED
 from scheduler.control.forward import Forwarder
 from scheduler.control.in_process import OwnCalls
 from scheduler.core import commands
-from scheduler.directory import Directory
 from scheduler.election.port import LeaderInfo
 from scheduler.store.port import StoreHealth, StoreState
 from tests.builders import a_spec
@@ -48,7 +47,7 @@ def answered(answer: Answering[T], health: StoreHealth = AWAY) -> T:
             commands.create_service(state, WEB, a_spec("web", replicas=3), b"", now)
             await led.leader.settled()
             await led.end()
-            directory = Directory("s1", one.address)
+            directory = one.directory
             directory.set_local(led.leader)
             directory.set_local(None)
             directory.set_current(None, lambda: STANDING)
