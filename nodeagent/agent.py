@@ -258,6 +258,8 @@ class Agent:
             return {"engine": "the Docker Engine does not answer"}
         if not self.state.is_connected:
             return {"leader": self._refusal or "no leader answers; containers are kept running"}
+        if self._journal.problem:
+            return {"journal": f"the journal cannot be written: {self._journal.problem}"}
         return {}
 
     def task_counts(self) -> dict[TaskState, int]:

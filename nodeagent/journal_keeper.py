@@ -27,6 +27,9 @@ JOURNAL_DELAY_S = 0.2
 HEARD_REFRESH_S = 5.0
 """How often the journal is told that a leader is at hand, when a service asks for fencing."""
 
+RETRY_S = 5.0
+"""How soon a write that failed is tried again, whether or not anything changes."""
+
 
 class JournalKeeper:
     """Writes one agent's journal."""
@@ -48,6 +51,8 @@ class JournalKeeper:
         self._is_due = asyncio.Event()
         self._is_urgent = asyncio.Event()
         self._saving = asyncio.Lock()
+        self.problem = ""
+        """Why it could not be written last, while that is so."""
 
     def ask(self, *, is_urgent: bool) -> None:
         """Have it written: at once, or with what comes in the next moments."""
@@ -59,12 +64,18 @@ class JournalKeeper:
         """Write whenever somebody asked."""
         while True:
             # A timer only where it is needed: what changes that asks for the journal, too.
-            await _wait_set(self._is_due, HEARD_REFRESH_S if self._must_note_hearing() else None)
-            if not self._is_due.is_set() and not self._must_note_hearing():
+            await _wait_set(self._is_due, self._refresh_s())
+            if not self._is_due.is_set() and self._refresh_s() is None:
                 continue
             await _wait_set(self._is_urgent, JOURNAL_DELAY_S)
             await self.save()
             await self._then()
+
+    def _refresh_s(self) -> float | None:
+        """Return after how long it is written though nobody asked, None for never."""
+        if self.problem:
+            return RETRY_S
+        return HEARD_REFRESH_S if self._must_note_hearing() else None
 
     def _must_note_hearing(self) -> bool:
         """Tell whether an agent that dies now must know later when a leader was last at hand."""
@@ -84,9 +95,15 @@ class JournalKeeper:
                 await self._journal.save(record)
             except OSError as error:
                 self._observer.journal_written(0.0, False)
-                log.error("journal_not_written", why=str(error))
+                # Once for each reason: a disk that is full would fill the log otherwise.
+                tell = log.debug if str(error) == self.problem else log.error
+                tell("journal_not_written", why=str(error))
+                self.problem = str(error)
             else:
                 self._observer.journal_written(self._clock.instant() - begun, True)
+                if self.problem:
+                    log.info("journal_written_again")
+                self.problem = ""
 
 
 async def _wait_set(event: asyncio.Event, limit_s: float | None) -> None:

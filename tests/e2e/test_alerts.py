@@ -237,6 +237,24 @@ def test_an_engine_that_stays_away_is_told(
     cluster.wait_until("it is well", lambda: "BerthEngineDown" not in firing(prometheus))
 
 
+def test_a_journal_that_cannot_be_written_is_told(
+    cluster: TestCluster, images: ImageFactory, prometheus: Prometheus
+) -> None:
+    agent = cluster.agents[0]
+    in_the_way = agent.state_dir / "journal.json.new"  # A write begins with a file of this name.
+    in_the_way.mkdir()
+    try:
+        create(cluster, "web", images.sleeper("1.0"), replicas=3)
+        cluster.wait_running("web", 3)
+        expect(cluster, prometheus, "BerthJournalNotWritten", instance=agent.http_address)
+        assert "the journal cannot be written" in agent.readiness()[1]
+    finally:
+        in_the_way.rmdir()
+    cluster.wait_until("it is written again", lambda: agent.readiness()[0])
+    told = [line for line in agent.log().splitlines() if "journal_not_written" in line]
+    assert len(told) == 1, "once for each reason"
+
+
 def test_settings_that_a_reload_refused_are_told(
     cluster: TestCluster, prometheus: Prometheus
 ) -> None:

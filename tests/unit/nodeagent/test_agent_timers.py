@@ -4,9 +4,11 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from structlog.testing import capture_logs
 
 from berth.model.ids import TaskId
 from berth.model.task import TaskState
+from nodeagent.journal_keeper import RETRY_S
 from tests.fakes.fake_journal import FakeJournal
 from tests.unit.nodeagent.bench import Bench, a_task, a_template, virtually
 
@@ -98,3 +100,41 @@ async def test_it_is_journalled_that_a_leader_is_at_hand_while_a_service_asks_fo
         await bench.until(lambda: len(bench.link.streams) == 2, "another session")
         await bench.joined()
         assert len(await pauses_s()) >= 4, "and again once there is a leader"
+
+
+@virtually
+async def test_a_journal_that_could_not_be_written_is_written_once_it_can_be():
+    bench = Bench()
+    async with bench.agent() as agent:
+        await bench.joined()
+        bench.journal.fails = True
+        bench.link.assign(a_task(1), templates=(a_template(),), is_complete=True)
+        await bench.told("task1", TaskState.RUNNING)
+        await bench.clock.sleep(60)
+        why = "the journal cannot be written: No space left on device"
+        assert agent.problems == {"journal": why}
+        bench.journal.fails = False
+        await bench.clock.sleep(RETRY_S + 0.5)  # Nothing happens meanwhile that asks for it.
+        assert [task.assignment.task_id for task in bench.journal.load().tasks] == ["task1"]
+        assert agent.problems == {}
+        saves = bench.journal.saves
+        await bench.clock.sleep(60)
+        assert bench.journal.saves == saves
+
+
+@virtually
+async def test_a_full_disk_is_logged_once():
+    bench = Bench()
+    with capture_logs() as lines:
+        async with bench.agent():
+            await bench.joined()
+            bench.journal.fails = True
+            bench.link.assign(a_task(1), templates=(a_template(),), is_complete=True)
+            await bench.clock.sleep(60)
+            bench.journal.fails = False
+            await bench.clock.sleep(RETRY_S + 0.5)
+    told = [(it["event"], it["log_level"]) for it in lines if "journal" in it["event"]]
+    assert [it for it in told if it[1] != "debug"] == [
+        ("journal_not_written", "error"),
+        ("journal_written_again", "info"),
+    ]
