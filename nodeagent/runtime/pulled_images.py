@@ -11,7 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+import structlog
+
 from berth.model.instant import Timestamp
+
+
+log = structlog.get_logger(__name__)
 
 
 class PulledImages(Protocol):
@@ -62,11 +67,16 @@ class MemoryPulledImages:
 
 
 class FilePulledImages(MemoryPulledImages):
-    """Remembers in a JSON file, replaced as a whole; an unreadable file counts as empty."""
+    """Remembers in a JSON file, replaced as a whole; an unreadable file counts as empty.
+
+    One that cannot be written (a full disk) costs no pull: an image that the next start does not
+    know of is merely never swept.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
+        self._told = ""
         try:
             document = json.loads(path.read_text())
             self._used = {str(key): Timestamp(float(value)) for key, value in document.items()}
@@ -75,5 +85,12 @@ class FilePulledImages(MemoryPulledImages):
 
     def _keep(self) -> None:
         written = self._path.with_name(self._path.name + ".new")
-        written.write_text(json.dumps(self._used, indent=1, sort_keys=True))
-        os.replace(written, self._path)
+        try:
+            written.write_text(json.dumps(self._used, indent=1, sort_keys=True))
+            os.replace(written, self._path)
+        except OSError as error:
+            if str(error) != self._told:
+                log.warning("pulled_images_not_written", why=str(error))
+            self._told = str(error)
+        else:
+            self._told = ""
