@@ -15,7 +15,6 @@ import structlog
 
 from berth.model.instant import Timestamp
 
-
 log = structlog.get_logger(__name__)
 
 
