@@ -5,11 +5,14 @@ Sources, later ones winning: a TOML file, `BERTH_*` environment, flags (berth.co
 """
 
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from berth.errors import ConfigError, Fault
 from berth.logging import LogSettings
 from berth.wire.tls import TlsSettings
+from scheduler.registry.transport import RegistrySettings
+from scheduler.store.etcd_settings import EtcdSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +88,29 @@ class SchedulerSettings:
             value = getattr(self, key)
             if not value.startswith("unix:") and ":" not in value:
                 faults.append(Fault(key, f'"{value}" is not HOST:PORT; write 0.0.0.0:7701'))
+        faults += self._faults_of_parts()
         if faults:
             listed = "; ".join(str(fault) for fault in faults)
             raise ConfigError(f"the scheduler's settings are wrong: {listed}", faults)
+
+    def _faults_of_parts(self) -> list[Fault]:
+        """Return what etcd's client, the registry's and TLS would refuse at the start.
+
+        Not whether files are there: those that systemd loads are not, for whoever checks by hand.
+        """
+        etcd, registry = self.etcd, self.registry
+        parts: list[tuple[str, Callable[[], object]]] = [
+            ("", lambda: EtcdSettings(endpoints=etcd.endpoints, prefix=etcd.prefix)),
+            ("registry.", lambda: RegistrySettings(registry.insecure_registries)),
+            ("", self.tls_settings),
+        ]
+        faults = []
+        for section, build in parts:
+            try:
+                build()
+            except ConfigError as error:
+                faults += [Fault(section + fault.path, fault.problem) for fault in error.faults]
+        return faults
 
     def tls_settings(self) -> TlsSettings | None:
         """Return the TLS files, or None where the cluster runs without TLS."""

@@ -102,8 +102,15 @@ class SchedulerProcess:
 
     async def serve(self, supervisor: Supervisor) -> None:
         """Start, wait for the stop, stop in order."""
-        settings = self._settings
         grpc_server = make_server(interceptors=[BerthErrorInterceptor()])
+        try:
+            await self._serve(supervisor, grpc_server)
+        finally:
+            # Where the start was refused half-way; gRPC prints a traceback beside the reason else.
+            await grpc_server.stop(None)
+
+    async def _serve(self, supervisor: Supervisor, grpc_server: grpc.aio.Server) -> None:
+        settings = self._settings
         port = bind(grpc_server, settings.grpc_listen, self._tls)
         listener = open_listener("http_listen", settings.http_listen)
         http_address = listener_address(listener)
