@@ -56,12 +56,14 @@ class EngineWatch:
         self.is_up = is_up
         self._changed.set()
         self._observer.engine_seen(is_up)
-        if not is_up:
+        if is_up:
+            log.info("engine_answers")
+        else:
             log.warning("engine_away", why=why)
 
     async def persist(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
         """Repeat a call that must succeed in the end, with back-off."""
-        failures = 0
+        failures, told = 0, ""
         while True:
             try:
                 found = await call()
@@ -69,7 +71,10 @@ class EngineWatch:
                 failures += 1
                 self.note(False, error.message)
                 delay_s = doubled_s(ENGINE_FIRST_S, ENGINE_MAX_S, failures)
-                log.warning("engine_unavailable", what=what, why=error.message, retry_in_s=delay_s)
+                # Once for each reason: an Engine may be away for days.
+                tell = log.debug if error.message == told else log.warning
+                told = error.message
+                tell("engine_unavailable", what=what, why=told, retry_in_s=delay_s)
                 await self._clock.sleep(delay_s)
             else:
                 self.note(True)

@@ -1,5 +1,7 @@
 """A node whose Docker Engine stays away withdraws, and is back with it."""
 
+from structlog.testing import capture_logs
+
 from nodeagent.engine_watch import AWAY_S
 from tests.unit.nodeagent.bench import Bench, virtually
 
@@ -35,3 +37,20 @@ async def test_a_session_that_opens_after_the_node_withdrew_ends_at_once():
         bench.link.leader = "s1:1"  # Found by an attempt that began before.
         await bench.clock.sleep(60)
         assert not any(stream.is_open for stream in bench.link.streams)
+
+
+@virtually
+async def test_an_engine_that_comes_late_and_goes_is_told_a_line_each():
+    bench = Bench()
+    bench.host.stop_engine()
+    with capture_logs() as lines:
+        async with bench.agent():
+            await bench.clock.sleep(600)
+            bench.host.start_engine()
+            await bench.joined()
+            bench.host.stop_engine()
+            await bench.clock.sleep(60)
+            bench.host.start_engine()
+            await bench.clock.sleep(60)
+    told = [it["event"] for it in lines if "engine" in it["event"] and it["log_level"] != "debug"]
+    assert told == ["engine_unavailable", "engine_answers", "engine_away", "engine_answers"]
