@@ -9,6 +9,7 @@ written, however deep it is nested.
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ _SECRET_WORDS: Final = (
     "sealed",
 )
 _HARMLESS_ENDINGS: Final = ("_file", "_path", "_id", "_name", "_names", "_count", "_total", "_s")
+_PRIORITY_OF_INFO: Final = 6
+_PRIORITIES: Final = {"critical": 2, "error": 3, "exception": 3, "warning": 4, "debug": 7}
+"""syslog's numbers, by the method of a logger."""
 _QUIET_LIBRARIES: Final = ("uvicorn", "urllib3", "docker", "asyncio", "grpc")
 
 
@@ -74,6 +78,7 @@ def configure_logging(
     stream: TextIO | None = None,
     clock: Clock | None = None,
     context: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> None:
     """Set logging up for this process; a later call replaces an earlier one.
 
@@ -82,6 +87,8 @@ def configure_logging(
         stream: where lines go, standard error by default.
         clock: stamps each line.
         context: fields of every line, for example the program and the node.
+        env: the environment, by which systemd says that the stream is its journal: each line then
+            carries its level in the journal's way, for ``journalctl -p warning``.
     """
     target = stream or sys.stderr
     wants_console = settings.format is LogFormat.CONSOLE or (
@@ -106,6 +113,8 @@ def configure_logging(
     else:
         renderer = structlog.processors.JSONRenderer(serializer=json.dumps, default=str)
         finish = [structlog.processors.format_exc_info, renderer]
+    if _is_journal(target, env or {}):
+        finish.append(_with_priority)
     structlog.configure(
         processors=[*stamped, *finish],
         wrapper_class=structlog.make_filtering_bound_logger(settings.level.number),
@@ -132,6 +141,20 @@ def _route_standard_library(
     root.setLevel(level.number)
     for name in _QUIET_LIBRARIES:
         logging.getLogger(name).setLevel(max(level.number, logging.WARNING))
+
+
+def _is_journal(target: TextIO, env: Mapping[str, str]) -> bool:
+    """Tell whether systemd's journal reads `target`: JOURNAL_STREAM names its device and inode."""
+    try:
+        found = os.fstat(target.fileno())
+    except (OSError, ValueError):  # It is no file at all.
+        return False
+    return env.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+def _with_priority(logger: WrappedLogger, method: str, line: Any) -> str:
+    """Put the level before a line as sd-daemon(3) has it; the journal takes it off again."""
+    return f"<{_PRIORITIES.get(method, _PRIORITY_OF_INFO)}>{line}"
 
 
 class _Stamp:

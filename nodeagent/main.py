@@ -79,7 +79,7 @@ def main(config: Path | None, only_check: bool, **options: Any) -> None:
         raise SystemExit(EXIT_REFUSED) from error
 
     def log_as(wanted: LogSettings) -> None:
-        configure_logging(wanted, context={"program": "berth-agent"})
+        configure_logging(wanted, context={"program": "berth-agent"}, env=os.environ)
 
     log_as(settings.log)
     raise SystemExit(run_process(AgentProcess(settings, load, log_as).serve))

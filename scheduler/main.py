@@ -74,7 +74,9 @@ def main(config: Path | None, only_check: bool, **options: Any) -> None:
 
     def log_as(wanted: LogSettings) -> None:
         configure_logging(
-            wanted, context={"program": "berth-scheduler", "scheduler": settings.name}
+            wanted,
+            context={"program": "berth-scheduler", "scheduler": settings.name},
+            env=os.environ,
         )
 
     log_as(settings.log)

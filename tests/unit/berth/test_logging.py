@@ -1,7 +1,9 @@
 import io
 import json
 import logging
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,3 +117,33 @@ def test_on_a_terminal_lines_are_for_people(stream: io.StringIO) -> None:
     assert "task_started" in stream.getvalue()
     assert "task_id=t1" in stream.getvalue()
     assert "{" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("is_journal", [True, False])
+def test_lines_for_systemds_journal_carry_their_level(
+    stream: io.StringIO, tmp_path: Path, is_journal: bool
+) -> None:
+    path = tmp_path / "log"
+    with path.open("w+") as target:
+        found = os.fstat(target.fileno())
+        inode = found.st_ino if is_journal else found.st_ino + 1
+        configure_logging(
+            LogSettings(), stream=target, env={"JOURNAL_STREAM": f"{found.st_dev}:{inode}"}
+        )
+        log = structlog.get_logger()
+        log.info("fine")
+        log.warning("odd")
+        log.error("bad", exc_info=ValueError("with\nlines"))
+        logging.getLogger("library").warning("theirs")
+    written = path.read_text().splitlines()
+    levels = [line.partition("{")[0] for line in written]
+    assert levels == (["<6>", "<4>", "<3>", "<4>"] if is_journal else [""] * 4)
+    assert [json.loads(line[line.index("{") :])["event"] for line in written] == [
+        "fine", "odd", "bad", "theirs",
+    ]  # fmt: skip
+
+
+def test_a_stream_without_a_file_is_no_journal(stream: io.StringIO) -> None:
+    configure_logging(LogSettings(), stream=stream, env={"JOURNAL_STREAM": "8:1"})
+    structlog.get_logger().info("fine")
+    assert lines(stream)[0]["event"] == "fine"
