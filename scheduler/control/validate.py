@@ -46,7 +46,7 @@ Faults = Iterator[Fault]
 def validate_spec(
     spec: ServiceSpec, *, previous: ServiceSpec | None
 ) -> tuple[list[Fault], list[str]]:
-    """Return all faults of `spec` and the warnings to show its user.
+    """Return all faults of `spec`, or else the warnings to show its user.
 
     Args:
         spec: what the user sent.
@@ -68,7 +68,7 @@ def validate_spec(
         *_policy_faults("update", spec.update),
         *_policy_faults("rollback", spec.rollback),
     ]
-    return faults, list(_warnings(spec))
+    return faults, [] if faults else list(_warnings(spec))  # What is refused needs none.
 
 
 def refusal_of(call: Callable[[], object]) -> str:
@@ -263,8 +263,22 @@ def _warnings(spec: ServiceSpec) -> Iterator[str]:
             f"start-first with the published port {fixed[0].published_port}: a replacement can "
             "only start on a node that does not run the old task"
         )
+    yield from _hopeless_warnings(task)
     for name in shared_networks(task):
         yield (
             f'network "{name}" is a bridge on each node: tasks on the same node find each other '
             "by name, those on different nodes reach each other by published ports"
         )
+
+
+def _hopeless_warnings(task: TaskSpec) -> Iterator[str]:
+    """Warn of constraints that Swarm knows, or takes, and that no node of Berth ever meets."""
+    for text in task.placement.constraints:
+        constraint = parse_constraint(text)
+        why = constraint.hopeless_because
+        if why:
+            yield (
+                f'no node can ever meet the constraint "{constraint}" ({why}); label the nodes '
+                "that you mean (docker node update --label-add KEY=VALUE NODE) and write "
+                "node.labels.KEY==VALUE"
+            )

@@ -61,6 +61,14 @@ class Constraint:
     def __str__(self) -> str:
         return self.text
 
+    @property
+    def hopeless_because(self) -> str:
+        """Why no node of any cluster can ever satisfy it, in a few words; "" where one might."""
+        if not self.subject:
+            return "unknown key"
+        admits_workers = (self.value == "worker") == self.is_equal
+        return "" if self.subject != "node.role" or admits_workers else "all nodes are workers"
+
     def matches(self, node: Node) -> bool:
         """Return whether `node` satisfies it. The filters use masks; this is what they mean."""
         if not self.subject:

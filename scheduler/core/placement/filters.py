@@ -260,8 +260,9 @@ def _log_reason(driver: str) -> Reason:
 
 def _constraint_reason(constraint: Constraint) -> Reason:
     label = "label " if constraint.is_label else ""
-    unknown = "" if constraint.subject else " (unknown key)"
-    return Reason(FilterKind.CONSTRAINT, f"{label}constraint {constraint}{unknown} not met")
+    why = constraint.hopeless_because
+    never = f" ({why})" if why else ""
+    return Reason(FilterKind.CONSTRAINT, f"{label}constraint {constraint}{never} not met")
 
 
 def _platform_reason(demand: Demand) -> Reason:

@@ -328,6 +328,24 @@ def test_all_faults_are_told_at_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("constraint", "why"),
+    [
+        pytest.param("node.role == manager", "all nodes are workers", id="as in stacks of Swarm"),
+        pytest.param("node.role!=worker", "all nodes are workers", id="the same, turned around"),
+        pytest.param("node.colour==red", "unknown key", id="a key that does not exist"),
+    ],
+)
+def test_who_asks_for_what_no_node_can_be_is_warned(constraint: str, why: str) -> None:
+    faults, warnings = validate_spec(
+        task(placement=Placement(constraints=("node.role==worker", constraint))), previous=None
+    )
+    assert faults == []
+    (warning,) = warnings
+    shown = constraint.replace(" ", "")
+    assert warning.startswith(f'no node can ever meet the constraint "{shown}" ({why}); label ')
+
+
+@pytest.mark.parametrize(
     ("changed", "path"),
     [
         pytest.param(spec(name="other"), "name", id="name"),

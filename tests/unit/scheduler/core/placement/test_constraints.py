@@ -54,6 +54,22 @@ def test_a_constraint_matches(text, matches):
 
 
 @pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("node.role==Manager", "all nodes are workers"),
+        ("node.role!=worker", "all nodes are workers"),
+        ("node.role==worker", ""),
+        ("node.role!=manager", ""),
+        ("node.colour!=red", "unknown key"),
+        ("node.hostname==nobody", ""),
+        ("node.labels.role==manager", ""),
+    ],
+)
+def test_what_no_node_can_ever_meet_is_told(text, why):
+    assert parse_constraint(text).hopeless_because == why
+
+
+@pytest.mark.parametrize(
     ("text", "complaint"),
     [
         pytest.param("node.labels.zone", "it has no operator; write KEY==VALUE", id="no operator"),

@@ -76,6 +76,11 @@ def table_with_one_occupied():
             "constraint node.color==red (unknown key) not met",
             id="key",
         ),
+        pytest.param(
+            a_demand("node.role==manager"),
+            "constraint node.role==manager (all nodes are workers) not met",
+            id="role that no node has",
+        ),
         pytest.param(a_demand(platforms=(Platform("linux", "amd64"),)), "", id="same platform"),
         pytest.param(a_demand(platforms=(Platform("", "amd64"),)), "", id="any system"),
         pytest.param(
