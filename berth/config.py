@@ -136,6 +136,8 @@ def _is_secret(field: Any) -> bool:
 def _value_text(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_value_text(item) for item in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()  # As TOML writes it: these lines are copied into files.
     return f'"{value}"' if isinstance(value, (str, Path)) else str(value)
 
 

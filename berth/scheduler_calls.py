@@ -148,7 +148,10 @@ class SchedulerCalls:
             if is_connected:
                 self._preferred = index
                 return address
-        cause = "check the address (--scheduler, BERTH_SCHEDULER), TLS and that one runs"
+        cause = (
+            "check that one runs (`berth up` starts a cluster on this machine), the address "
+            "(--scheduler, BERTH_SCHEDULER) and TLS"
+        )
         if self._tls is not None:
             cause = self._tls.told_end(self._clock.timestamp()) or cause
         raise UnavailableError(f"no scheduler answers at {', '.join(self._addresses)}; {cause}")

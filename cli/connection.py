@@ -47,7 +47,7 @@ class ConnectionSettings:
 
     scheduler: tuple[str, ...] = (DEFAULT_SCHEDULER,)
     tls: TlsFiles = field(default_factory=TlsFiles)
-    timeout_s: float = CALL_TIMEOUT_S
+    call_timeout_s: float = CALL_TIMEOUT_S
     docker_host: str = ""
 
     def validate(self) -> None:
@@ -63,8 +63,8 @@ class ConnectionSettings:
             port = address.rpartition(":")[2]
             if not address.startswith("unix:") and not port.isdigit():
                 faults.append(Fault("scheduler", f'"{address}" is not HOST:PORT'))
-        if self.timeout_s <= 0:
-            faults.append(Fault("timeout_s", f"{self.timeout_s:g} is not above 0"))
+        if self.call_timeout_s <= 0:
+            faults.append(Fault("call_timeout_s", f"{self.call_timeout_s:g} is not above 0"))
         if faults:
             raise ConfigError("; ".join(map(str, faults)), faults)
 
@@ -76,7 +76,7 @@ class ConnectionSettings:
         """
         files = self.tls
         tls = TlsSettings.from_paths(files.ca_file, files.cert_file, files.key_file)
-        return ControlClient(self.scheduler, tls=tls, timeout_s=self.timeout_s)
+        return ControlClient(self.scheduler, tls=tls, timeout_s=self.call_timeout_s)
 
 
 def context_path(env: Mapping[str, str]) -> Path:

@@ -14,6 +14,7 @@ from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.status import Status
 
@@ -157,6 +158,7 @@ def up(
         docker_url=docker,
         start_engine=start_engine,
         insecure_registries=insecure_registry,
+        given=_given("schedulers", "agents"),
     )
     console = Console(highlight=False, soft_wrap=True)
     folders = _folders(work_dir) if work_dir else Folders.default()
@@ -174,6 +176,12 @@ def up(
             is_up = any(map(is_running, load_record(folders).processes.values()))
             console.print(f"interrupted; {'`berth down` ends it' if is_up else 'nothing is left'}")
             sys.exit(_INTERRUPTED)
+
+
+def _given(*names: str) -> frozenset[str]:
+    """Return the flags among those of `names` that stand on the command line."""
+    source = click.get_current_context().get_parameter_source
+    return frozenset(f"--{name}" for name in names if source(name) is ParameterSource.COMMANDLINE)
 
 
 def _stay(console: Console, folders: Folders, env: Mapping[str, str]) -> None:

@@ -107,7 +107,7 @@ class LocalRunner:
             self._cluster = load_record(self._folders)
             ended = [each for each in self._processes() if not is_running(each)]
             if len(ended) < len(self._cluster.processes):
-                return self._up_again(ended)
+                return self._up_again(ended, settings)
             try:
                 self._start_all(settings)
                 return self._wait_up(was_up=False)
@@ -117,8 +117,17 @@ class LocalRunner:
                 self._end_all()
                 raise
 
-    def _up_again(self, ended: list[ProcessRecord]) -> UpResult:
+    def _up_again(self, ended: list[ProcessRecord], settings: UpSettings) -> UpResult:
         """Complete a cluster of which some programs run: those that ended start once more."""
+        for flag, wanted, there in (
+            ("--schedulers", settings.schedulers, len(self._schedulers())),
+            ("--agents", settings.agents, self._cluster.nodes),
+        ):
+            if flag in settings.given and wanted != there:
+                self._narrator.warn(
+                    f"{flag} {wanted} changes nothing, the cluster has {there}: "
+                    "end it first with `berth down`"
+                )
         for record in ended:
             self._narrator.warn(f"{record.name} had ended; starting it again")
             self._start(record)
@@ -208,11 +217,17 @@ class LocalRunner:
         tls = self._certificate(Role.CLIENT, _OPERATOR)
         addresses = self._cluster.scheduler_addresses
 
-        def leads() -> local_ready.Progress | None:
-            seen = local_ready.look(addresses, tls)
-            return seen if seen.leader else None
+        names = {record.name for record in self._schedulers()}
+        docker_hosts = [local_plan.docker_host([record]) for record in self._schedulers()]
 
-        found = self._wait("a leader", leads, _LEADER_TIMEOUT_S)
+        def leads() -> local_ready.Progress | None:
+            # All of them: the user is about to point docker at one that may not be the leader, and
+            # one that was killed stays in the leader's list for a while.
+            seen = local_ready.look(addresses, tls)
+            are_listed = bool(seen.leader) and names <= seen.schedulers
+            return seen if are_listed and all(map(local_engine.answers, docker_hosts)) else None
+
+        found = self._wait("a leader and all schedulers", leads, _LEADER_TIMEOUT_S)
         self._cluster.cluster_id = found.cluster_id
         save_record(self._folders, self._cluster)
         self._narrator.done(f"{found.leader} leads {len(addresses)} schedulers")

@@ -42,6 +42,8 @@ class UpSettings:
     docker_url: str = ""
     start_engine: bool = False
     insecure_registries: tuple[str, ...] = ()
+    given: frozenset[str] = frozenset()
+    """The flags of the two numbers that the user wrote."""
 
     def validate(self) -> None:
         """Check the numbers.

@@ -29,6 +29,7 @@ class Progress:
     cluster_id: str = ""
     leader: str = ""
     leader_address: str = ""
+    schedulers: frozenset[str] = frozenset()
     ready_nodes: tuple[str, ...] = ()
     problem: str = ""
 
@@ -75,4 +76,7 @@ async def _ask(stub: ControlStub) -> Progress:
         for view in nodes.nodes
         if view.node.state == _READY
     )
-    return Progress(cluster.id, cluster.leader_name, cluster.leader_address, tuple(ready))
+    schedulers = frozenset(scheduler.name for scheduler in cluster.schedulers)
+    return Progress(
+        cluster.id, cluster.leader_name, cluster.leader_address, schedulers, tuple(ready)
+    )

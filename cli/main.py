@@ -35,7 +35,7 @@ EXIT_INTERRUPTED: Final = 130
 @click.option("--tls-ca-file", metavar="FILE", help="Certificate of the cluster's authority.")
 @click.option("--tls-cert-file", metavar="FILE", help="Your certificate, of the role client.")
 @click.option("--tls-key-file", metavar="FILE", help="Your private key.")
-@click.option("--call-timeout", "timeout_s", metavar="DURATION",
+@click.option("--call-timeout", metavar="DURATION",
               help="How long one call may take (30s).")  # fmt: skip
 @click.version_option(importlib.metadata.version("berth"), prog_name="berth")
 @click.pass_context
@@ -46,7 +46,7 @@ def berth(
     tls_ca_file: str | None,
     tls_cert_file: str | None,
     tls_key_file: str | None,
-    timeout_s: str | None,
+    call_timeout: str | None,
 ) -> None:
     """Run containers on a cluster of Docker Engines.
 
@@ -60,7 +60,7 @@ def berth(
         "tls.ca_file": tls_ca_file,
         "tls.cert_file": tls_cert_file,
         "tls.key_file": tls_key_file,
-        "timeout_s": timeout_s,
+        "call_timeout_s": call_timeout,
     }
     ctx.obj = Shell(
         env=os.environ,

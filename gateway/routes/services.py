@@ -135,12 +135,16 @@ async def _pinning_problem(client: ControlClient, image: str, auth: RegistryAuth
     try:
         await client.resolve_image(image, registry_auth=auth)
     except _RESOLVING_FAILS as error:
-        return _unresolved(image, error)
+        return _unresolved(error)
     return ""
 
 
-def _unresolved(image: str, error: BerthError) -> str:
-    return f"image {image} could not be accessed on a registry to record its digest: {error}"
+def _unresolved(error: BerthError) -> str:
+    """Return why the registry did not tell the digest; the service is made all the same.
+
+    So what to do to have it made is left out; that nodes may differ is the cluster's own warning.
+    """
+    return error.message.partition("; use --no-resolve-image")[0]
 
 
 async def update_service(request: Request) -> Response:
@@ -180,7 +184,7 @@ async def update_service(request: Request) -> Response:
     except _RESOLVING_FAILS as error:
         if not (is_other_image and has_stored_auth):
             raise
-        problem = _unresolved(spec.task.container.image, error)
+        problem = _unresolved(error)
         updated = await update(no_resolve=True)
     warnings = [*([problem] if problem else []), *updated.warnings]
     return JSONResponse({"Warnings": warnings})

@@ -219,7 +219,7 @@ def fold_failed(
             task.rise(TaskState.REJECTED, now, "rejected", message)
             return
         case Call.START if is_final:
-            _end(task, Ended(now, None, f"start failed: {message}"), gate, now)
+            _end(task, Ended(now, None, message), gate, now)
             return
         case Call.CREATE:
             pass

@@ -83,6 +83,37 @@ _PULL_RULES: Sequence[_Rule] = (
     _rule(r"no space left", RetryRule.LATER, "free space where the Engine keeps images"),
 )
 
+_COMMON_FAULTS: Sequence[tuple[re.Pattern[str], str, str]] = (
+    (
+        re.compile(
+            r"(?:Bind for|listen \w+) \S*:(?P<it>\d+)(?: failed)?: "
+            r"(?:port is already allocated|bind: address already in use)"
+        ),
+        "port {it} is taken on the node",
+        "publish another one, or end what has it",
+    ),
+    (
+        re.compile(
+            r'exec: "(?P<it>[^"]+)": '
+            r"(?:stat [^:]+: no such file or directory|executable file not found in \$PATH)"
+        ),
+        'no program "{it}" in the image',
+        "name one that it has",
+    ),
+    (
+        re.compile(r'exec: "(?P<it>[^"]+)": permission denied'),
+        'no right to execute "{it}"',
+        "make it executable in the image",
+    ),
+    (
+        re.compile(r"bind source path does not exist: (?P<it>\S+)"),
+        "no path {it} on the node",
+        "make it there, or constrain the service to nodes that have it",
+    ),
+)
+"""Refusals of create and start by their text, in few words (docker's tables show 30 letters of a
+reason), and what to do about it."""
+
 _PASSING = re.compile(
     r"shutting down|context canceled|deadline exceeded|connection refused|transport is closing"
     r"|error while dialing|temporarily unavailable|in progress"
@@ -128,7 +159,16 @@ def call_error(what: str, error: BaseException, *, is_final: bool) -> RuntimeCal
     passing = status in _TRANSIENT_STATUS or status == _UNAVAILABLE or _PASSING.search(text)
     if passing or (status >= _SERVER_FAULT and not is_final):
         return RuntimeCallError(f"cannot {what}: {text}", retry=RetryRule.LATER)
-    return RuntimeCallError(f"cannot {what}: {text}", retry=RetryRule.NEVER)
+    return RuntimeCallError(_refusal(what, text), retry=RetryRule.NEVER)
+
+
+def _refusal(what: str, text: str) -> str:
+    """Return the words of a final refusal: what is wrong first, where the text tells that."""
+    for pattern, wrong, fix in _COMMON_FAULTS:
+        found = pattern.search(text)
+        if found:
+            return f"{wrong.format(it=found['it'])}: cannot {what}: {text}; {fix}"
+    return f"cannot {what}: {text}"
 
 
 def _is_unconnected(error: BaseException) -> bool:

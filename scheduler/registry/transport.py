@@ -9,6 +9,7 @@ trickling or endless body ends with an error; nothing is added to a request from
 
 import ipaddress
 import os
+import re
 import socket
 import ssl
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _LOOPBACK: Final = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network(":
 _BODY_BYTES_MAX: Final = 4 * 1024 * 1024  # The most that registries accept for a manifest.
 _CHUNK_BYTES: Final = 64 * 1024
 _REDIRECTS_MAX: Final = 5
+_ERRNO: Final = re.compile(r"^\[Errno -?\d+\] ")
 _USER_AGENT: Final = "berth"
 
 
@@ -228,7 +230,7 @@ def _innermost(error: requests.RequestException) -> str:
     inner: object = getattr(error.args[0], "reason", None) if error.args else None
     if isinstance(inner, urllib3.exceptions.HTTPError):
         inner = inner.__cause__ or (inner.args[0] if inner.args else inner)
-    return str(inner or error)
+    return _ERRNO.sub("", str(inner or error))
 
 
 def clean(text: str) -> str:

@@ -54,8 +54,8 @@ class LocalUser:
             *("--docker", self.engine.url, "--insecure-registry", self.subnet),
         ]
 
-    def up(self, check: bool = True, **env: str) -> CliResult:
-        return self(*self.up_arguments(), check=check, **env)
+    def up(self, *argv: str, check: bool = True, **env: str) -> CliResult:
+        return self(*self.up_arguments(), *argv, check=check, **env)
 
     def down(self, *argv: str) -> CliResult:
         return self("down", "--work-dir", str(self.work_dir), *argv)
@@ -121,12 +121,18 @@ def test_a_cluster_is_up_is_used_is_mended_and_is_down(user: LocalUser, one_host
     assert cli.lines("service", "ls", "--format={{.Name}} {{.Replicas}}") == ["web 4/4"]
     assert local_engine.is_berth(host)
     assert not local_engine.is_berth(user.engine.url)
-    assert "The cluster is up already." in user.up().stdout
+    again = user.up("--agents", "5").stdout
+    assert "The cluster is up already." in again
+    assert "--agents 5 changes nothing, the cluster has 2: end it first" in again
 
-    victim = user.processes()["scheduler-2"]
+    # Once it says so, every scheduler is there: also the one that docker was pointed at.
+    victim = user.processes()["scheduler-1"]
     os.kill(victim["pid"], signal.SIGKILL)
-    assert "scheduler-2 had ended; starting it again" in user.up().stdout
-    assert user.processes()["scheduler-2"]["pid"] != victim["pid"]
+    assert "scheduler-1 had ended; starting it again" in user.up().stdout
+    assert user.processes()["scheduler-1"]["pid"] != victim["pid"]
+    assert cli.lines("service", "ls", "--format={{.Name}}") == ["web"]
+    listed = json.loads(user("status", "--format", "json").stdout)["cluster"]["schedulers"]
+    assert {each["name"] for each in listed} == {"scheduler-1", "scheduler-2"}
 
     # Down leaves no process and no container, and keeps the services.
     assert "removed 4 containers" in user.down().stdout

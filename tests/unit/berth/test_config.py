@@ -210,3 +210,8 @@ def test_check_config_fails_with_the_faults(tmp_path: Path) -> None:
 
 def test_described_lists_look_like_toml() -> None:
     assert 'etcd = ["127.0.0.1:2379"]' in describe_settings(Settings(name="a"))
+
+
+def test_described_switches_can_be_copied_into_a_file() -> None:
+    assert "is_eager = false" in describe_settings(Settings(name="a"))
+    assert "is_eager = true" in describe_settings(Settings(name="a", is_eager=True))

@@ -31,7 +31,7 @@ def test_flags_beat_the_environment_which_beats_the_context_file(tmp_path: Path)
     env["BERTH_SCHEDULER"] = "c:3"
     assert load_connection(env=env, flags={}).scheduler == ("c:3",)
     assert load_connection(env=env, flags={"scheduler": "d:4,e:5"}).scheduler == ("d:4", "e:5")
-    assert load_connection(env=env, flags={"timeout_s": "3s"}).timeout_s == 3.0
+    assert load_connection(env=env, flags={"call_timeout_s": "3s"}).call_timeout_s == 3.0
 
 
 def test_the_context_file_is_its_users_alone_and_replaced(tmp_path: Path) -> None:
@@ -58,7 +58,8 @@ def test_a_context_file_that_was_named_must_exist(tmp_path: Path) -> None:
     [
         ({"scheduler": "nowhere"}, '"nowhere" is not HOST:PORT'),
         ({"scheduler": ","}, "is empty"),
-        ({"timeout_s": "0s"}, "is not above 0"),
+        ({"call_timeout_s": "0s"}, "is not above 0"),
+        ({"call_timeout_s": "soon"}, r"\(--call-timeout\) is not a duration"),
     ],
 )
 def test_wrong_settings_are_refused(tmp_path: Path, flags: dict[str, object], words: str) -> None:

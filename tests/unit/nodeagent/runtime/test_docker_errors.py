@@ -53,6 +53,57 @@ def test_calls(error, is_final, retry):
 
 
 @pytest.mark.parametrize(
+    ("text", "wrong", "fix"),
+    [
+        pytest.param(
+            "driver failed programming external connectivity on endpoint web.1.abc (475f): "
+            "Bind for 0.0.0.0:18088 failed: port is already allocated",
+            "port 18088 is taken on the node",
+            "publish another one",
+            id="a port that another container has",
+        ),
+        pytest.param(
+            "driver failed programming external connectivity on endpoint web.1.abc (475f): "
+            "Error starting userland proxy: listen tcp4 0.0.0.0:5555: bind: address already in use",
+            "port 5555 is taken on the node",
+            "publish another one",
+            id="a port that another program has",
+        ),
+        pytest.param(
+            "failed to create shim task: OCI runtime create failed: runc create failed: unable to "
+            'start container process: exec: "/nosuch": stat /nosuch: no such file or directory: '
+            "unknown",
+            'no program "/nosuch" in the image',
+            "name one that it has",
+            id="a path that is not in the image",
+        ),
+        pytest.param(
+            'OCI runtime create failed: exec: "serv": executable file not found in $PATH: unknown',
+            'no program "serv" in the image',
+            "name one that it has",
+            id="a program that is not in the image",
+        ),
+        pytest.param(
+            'OCI runtime create failed: exec: "/etc/passwd": permission denied: unknown',
+            'no right to execute "/etc/passwd"',
+            "make it executable",
+            id="a file that is no program",
+        ),
+        pytest.param(
+            'invalid mount config for type "bind": bind source path does not exist: /not/there',
+            "no path /not/there on the node",
+            "make it there, or constrain",
+            id="a bind mount of nothing",
+        ),
+    ],
+)
+def test_common_faults_begin_with_what_is_wrong_and_end_with_what_to_do(text, wrong, fix):
+    refusal = call_error("start container abc", an_answer(500, text), is_final=True)
+    assert refusal.retry is NEVER
+    assert refusal.message.startswith(f"{wrong}: cannot start container abc: {text}; {fix}")
+
+
+@pytest.mark.parametrize(
     ("error", "was_sent"),
     [
         pytest.param(

@@ -1,7 +1,10 @@
+import socket
+
 import pytest
+import requests
 
 from berth.errors import ConfigError
-from scheduler.registry.transport import RegistrySettings, clean
+from scheduler.registry.transport import RegistrySettings, clean, reason
 
 
 @pytest.mark.parametrize(
@@ -39,6 +42,11 @@ def test_wrong_settings_are_all_named():
         "ca_file",
     ]
     assert '"10.0.0.0/99" is not HOST, HOST:PORT or CIDR' in str(caught.value)
+
+
+def test_a_failure_is_told_without_the_systems_number():
+    error = requests.ConnectionError(socket.gaierror(-2, "Name or service not known"))
+    assert reason(error) == "cannot be reached (Name or service not known)"
 
 
 def test_a_strangers_text_is_made_safe_and_short():
