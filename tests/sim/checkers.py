@@ -3,13 +3,14 @@
 Duty: look at every commit, every message to an agent, every turn of a leader and every start of a
 container, and note what breaks a promise. The rules are written anew here, in their plainest form,
 and do not ask the code under test whether it was right.
-Not here: containers (container_checkers), what must hold in the end (convergence).
+Not here: containers (container_checkers), placing and restarts (placement_checkers,
+restart_checkers), what must hold in the end (convergence).
 """
 
 from collections import Counter
 from dataclasses import dataclass, field
 
-from berth.model.defaults import effective_restart, effective_update
+from berth.model.defaults import effective_update
 from berth.model.ids import NodeId, ServiceId, TaskId
 from berth.model.instant import Instant, Timestamp
 from berth.model.node import Node, NodeState
@@ -29,6 +30,7 @@ from tests.sim.container_checkers import ContainerChecks
 from tests.sim.faults import Profile
 from tests.sim.job_checkers import JobChecks
 from tests.sim.placement_checkers import check_placement, words_of
+from tests.sim.restart_checkers import check_restart
 
 QUIET_S = 45.0
 """A node that was whole for this long, in a whole cluster, has no reason to be lost."""
@@ -61,8 +63,8 @@ class LeaderView:
 
     turns: int = 0
     tasks: dict[TaskId, Seen] = field(default_factory=dict)
-    busy: dict[ServiceId, set[SlotKey]] = field(default_factory=dict)
-    """Slots on which each service's rollout was at work."""
+    begun: dict[ServiceId, set[TaskId]] = field(default_factory=dict)
+    """Of each service, the tasks of its newest template that had others beside them."""
 
 
 class Checkers:
@@ -75,7 +77,8 @@ class Checkers:
         self._last_epoch = 0
         self._views: dict[int, LeaderView] = {}
         self._containers = ContainerChecks(cluster, self.was_stored)
-        self._jobs = JobChecks(cluster.history, self.is_wanted)
+        may_jump = "jump_clock" in profile.kinds
+        self._jobs = JobChecks(cluster.history, self.is_wanted, may_clocks_jump=may_jump)
         self.placed: dict[NodeId, dict[TaskId, Task]] = {}
         """What the store says now."""
         self.ever: dict[tuple[NodeId, TaskId], Stored] = {}
@@ -214,12 +217,13 @@ class Checkers:
                 or (before is None and not self._is_loaded(task))
                 or (before is not None and before.desired == TaskState.READY)
             ):
-                self._check_delay(state, task)
+                check_restart(self._history, state, task, self._true_time())
         self._tell(scheduler, state, view)
         view.tasks = {
             task.id: Seen(task.desired, task.observed, task.node_id)
             for task in state.tasks.values()
         }
+        self._jobs.turn_taken(state)
         for service in state.services.values():
             self._check_parallelism(state, service, view)
         if view.turns % _VALIDATE_EVERY == 1:
@@ -242,6 +246,10 @@ class Checkers:
         for task_id in view.tasks:
             if task_id not in state.tasks:
                 self._history.note(scheduler.name, f"{task_id} is done with")
+
+    def _true_time(self) -> Timestamp | None:
+        is_told = self._profile.has_true_clocks
+        return self._cluster.etcd.clock.timestamp() if is_told else None
 
     def _is_loaded(self, task: Task) -> bool:
         return task.node_id is not None and (task.node_id, task.id) in self.ever
@@ -300,32 +308,7 @@ class Checkers:
                 f"{heir.observed.name}",
             )
 
-    # -- restarts, rollouts
-
-    def _check_delay(self, state: LeaderState, task: Task) -> None:
-        if not self._profile.has_true_clocks:
-            return
-        service = state.services[task.service_id]
-        history = service.history.get(slot_of(task), ())
-        last = history[-1] if history else None
-        if last is None or not last.counts_as_restart:
-            return
-        if last.template_version != task.template_version:
-            return
-        if any(
-            last.attempt < other.attempt < task.attempt and other.observed == TaskState.RUNNING
-            for other in service.slots[slot_of(task)]
-        ):
-            return  # It takes over from one that runs: that one's delay is long past.
-        policy = service.record.templates[task.template_version].task.restart
-        delay_s = effective_restart(policy).delay_s
-        waited_s = self._cluster.etcd.clock.timestamp() - last.finished_at
-        self._history.check(
-            waited_s >= delay_s - 0.001,
-            "restart delays hold",
-            f"{words_of(state, task)} is wanted up "
-            f"{waited_s:.3f} s after its predecessor's end, not {delay_s:g} s",
-        )
+    # -- rollouts
 
     def _check_parallelism(
         self, state: LeaderState, service: ServiceState, view: LeaderView
@@ -335,10 +318,11 @@ class Checkers:
         A policy that was made stricter calls nothing back: only what is begun counts against it.
         """
         record = service.record
-        before = view.busy.get(record.id, set())
         crowded = {slot: tasks for slot, tasks in service.slots.items() if len(tasks) > 1}
-        begun = {slot for slot, tasks in crowded.items() if _is_busy(state, service, tasks)}
-        view.busy[record.id] = begun
+        before = view.begun.get(record.id, set())
+        view.begun[record.id] = {
+            task.id for tasks in crowded.values() for task in _successors(service, tasks)
+        }
         status = record.update_status
         if status is None or not status.state.is_active or record.is_removing:
             return
@@ -346,14 +330,21 @@ class Checkers:
         # whose new task failed, which is restarted whatever else is under way.
         busy = {
             slot
-            for slot in begun
-            if all(task.node_id for task in crowded[slot])
+            for slot, tasks in crowded.items()
+            if _is_busy(state, service, tasks)
+            and all(task.node_id for task in tasks)
             and not _has_failed(service, slot, status.started_at)
         }
         policy = record.spec.rollback if status.state.is_rollback else record.spec.update
         most = effective_update(policy).parallelism
+        # One whose node was lost in the middle goes on when that is back, beside the next.
+        is_more = any(
+            task.id not in before and not self._is_loaded(task)
+            for slot in busy
+            for task in _successors(service, crowded[slot])
+        )
         self._history.check(
-            not most or not busy - before or len(busy - service.failed) <= most,
+            not most or not is_more or len(busy - service.failed) <= most,
             "a rollout works on no more slots at once than it may",
             f"{record.spec.name}: slots {sorted(map(str, busy))}, at most {most}",
         )
@@ -368,9 +359,14 @@ class Checkers:
         self._jobs.container_ended(machine, container)
 
 
+def _successors(service: ServiceState, tasks: list[Task]) -> list[Task]:
+    current = service.record.template_version
+    return [task for task in tasks if task.is_wanted and task.template_version == current]
+
+
 def _is_busy(state: LeaderState, service: ServiceState, tasks: list[Task]) -> bool:
     current = service.record.template_version
-    nexts = [task.observed for task in tasks if task.is_wanted and task.template_version == current]
+    nexts = [task.observed for task in _successors(service, tasks)]
     if not nexts or TaskState.RUNNING in nexts:
         return False
     olds = [task for task in tasks if task.is_alive and task.template_version != current]

@@ -1,7 +1,7 @@
 """What must hold in the end: once all is mended, what is wanted is what runs.
 
 Duty: say what is not settled yet, and which promise to a user was not kept.
-Not here: what must hold at every moment (checkers).
+Not here: what must hold at every moment (checkers), what a new leader would find (store_checkers).
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,15 +11,13 @@ from berth.model.ids import ServiceId
 from berth.model.node import NodeState
 from berth.model.service import FailureAction
 from berth.model.task import Task, TaskState
-from scheduler.core.cluster_record import ClusterRecord
 from scheduler.core.now import Now
 from scheduler.core.placement.explain import explain
 from scheduler.core.placement.place import why_not
 from scheduler.core.restart import GiveUp, plan_restart
-from scheduler.core.service_state import ServiceState, SlotKey, slot_of
+from scheduler.core.service_state import ServiceState, SlotKey
 from scheduler.core.state import LeaderState
 from scheduler.leader import Leader
-from scheduler.store.loading import load_state
 from tests.sim.cluster import Cluster
 from tests.sim.job_checkers import job_unsettled
 from tests.sim.specs import STEADY, is_steady
@@ -57,7 +55,7 @@ def _service(
         yield f"{name} is still being removed"
         return
     if record.job is not None:
-        yield from job_unsettled(service)
+        yield from job_unsettled(service, now.timestamp)
         return
     slots = {*service.slots, *service.phases} - service.closing
     if service.closing:
@@ -181,6 +179,15 @@ def broken_promises(promises: Mapping[ServiceId, Promise], leader: Leader) -> It
             yield from _broken_spec(service, promise)
 
 
+def broken_labels(zones: Mapping[str, str], leader: Leader) -> Iterator[str]:
+    """Yield nodes that have another label than their users were told."""
+    for name, zone in zones.items():
+        nodes = [n for n in leader.state.nodes.values() if n.description.hostname == name]
+        found = [node.spec.labels.get("zone") for node in nodes]
+        if found != [zone]:
+            yield f"node {name} was given zone {zone}, and has {found}"
+
+
 def _broken_spec(service: ServiceState, promise: Promise) -> Iterator[str]:
     record = service.record
     if not promise.specs or record.spec in promise.specs:
@@ -191,22 +198,3 @@ def _broken_spec(service: ServiceState, promise: Promise) -> Iterator[str]:
     if before in promise.specs and rolls_back:
         return  # It failed, and was rolled back as asked.
     yield f"{promise.name} has another spec than its users were told: {record.spec}"
-
-
-def forgotten_by_store(cluster: Cluster, leader: Leader) -> Iterator[str]:
-    """Yield what a new leader would not find as this one knows it."""
-    fresh = ClusterRecord(leader.state.cluster.id)
-    loaded = load_state(cluster.etcd.entries(), fresh, leader.now())
-    known = {
-        task.id: (task.node_id, task.desired, slot_of(task))
-        for task in leader.state.tasks.values()
-        if task.node_id is not None
-    }
-    found = {task.id: (task.node_id, task.desired, slot_of(task)) for task in loaded.tasks.values()}
-    for task_id in sorted({*known, *found}):
-        if known.get(task_id) != found.get(task_id):
-            yield f"{task_id}: known {known.get(task_id)}, stored {found.get(task_id)}"
-    for service_id, service in leader.state.services.items():
-        stored = loaded.services.get(service_id)
-        if stored is None or stored.record != service.record:
-            yield f"the record of {service.record.spec.name} differs from the stored one"

@@ -38,7 +38,8 @@ class Faults:
         self._cluster = cluster
         self._rng = rng
         self._profile = profile
-        # Apart, so that what a seed draws otherwise is as it was before there were shutdowns.
+        # Apart, so that what a seed draws otherwise is as it was before there were shutdowns, and
+        # long absences of an Engine.
         self._orderly = random.Random(f"{cluster.seed}/shutdowns")
         self._under_way: list[asyncio.Task[None]] = []
 
@@ -231,7 +232,9 @@ class Faults:
         if machine is not None:
             machine.note("engine goes down")
             (machine.host.stop_engine if self._rng.random() < 0.5 else machine.host.crash_engine)()
-            await asyncio.sleep(self._rng.choice((0.5, 2.0, 6.0, 15.0)))
+            away_s = self._rng.choice((0.5, 2.0, 6.0, 15.0))
+            # Long enough for its node to withdraw, and to be lost though its agent lives.
+            await asyncio.sleep(60.0 if self._orderly.random() < 0.15 else away_s)
             self._repair(machine)
 
     async def _break_power(self) -> None:

@@ -5,12 +5,13 @@ ends well, and say of each job in the end what is not as it should be.
 Not here: what must hold of all services (checkers, container_checkers, convergence).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from berth.model.defaults import effective_completions
+from berth.model.defaults import effective_completions, effective_concurrency
 from berth.model.ids import NodeId, ServiceId, TaskId
 from berth.model.instant import Instant, Timestamp
+from berth.model.job import NO_ITERATION, JobRun
 from berth.model.schedule import is_scheduled
 from berth.model.service import RestartCondition
 from berth.model.task import Task, TaskState
@@ -24,6 +25,9 @@ from tests.fakes.fake_engine_host import FakeContainer
 from tests.sim.cluster import SimMachine
 from tests.sim.history import History
 
+SCHEDULE_PERIOD_S = 20.0
+"""All schedules of the simulator's users are of this period."""
+_LATE_S = 5.0
 _ENDING_WELL = ("task", "quick", "brief")
 _NOW = Now(Instant(0.0), Timestamp(0.0))
 
@@ -39,14 +43,23 @@ class RunSlot(NamedTuple):
 class JobChecks:
     """See the module."""
 
-    def __init__(self, history: History, was_wanted: Callable[[NodeId, TaskId], bool]) -> None:
+    def __init__(
+        self,
+        history: History,
+        was_wanted: Callable[[NodeId, TaskId], bool],
+        *,
+        may_clocks_jump: bool,
+    ) -> None:
         self._history = history
+        self._may_clocks_jump = may_clocks_jump
         self._was_wanted = was_wanted
         self._jobs: set[ServiceId] = set()
         self._known: set[TaskId] = set()
         self._completed: dict[RunSlot, TaskId] = {}
         self._given_up: set[TaskId] = set()
         self._ended_well: dict[RunSlot, tuple[NodeId, TaskId]] = {}
+        self._due: dict[tuple[ServiceId, Timestamp], int] = {}
+        self._concurrency: dict[tuple[ServiceId, int], int] = {}
 
     def committed(self, written: dict[str, bytes | None]) -> None:
         """Check a commit: nothing is made where an earlier commit had a completion."""
@@ -59,6 +72,7 @@ class JobChecks:
                 record = decode_service(value)
                 if record.job is not None:
                     self._jobs.add(record.id)
+                    self._runs_written(record.id, record.job.runs)
             elif key.startswith(keys.PLACEMENTS):
                 node = NodeId(key.removeprefix(keys.PLACEMENTS))
                 for task in decode_placements(node, value):
@@ -74,6 +88,32 @@ class JobChecks:
         self._completed = {
             place: task for place, task in self._completed.items() if place.slot != node
         }
+
+    def _runs_written(self, service: ServiceId, runs: Iterable[JobRun]) -> None:
+        if self._may_clocks_jump:  # By more than an hour it makes a schedule count anew.
+            return
+        for run in runs:
+            if run.due_at is not None and run.iteration != NO_ITERATION:
+                before = self._due.setdefault((service, run.due_at), run.iteration)
+                what = f"{service}: runs {before} and {run.iteration} of {run.due_at}"
+                self._history.check(before == run.iteration, "a due time begins one run", what)
+
+    def turn_taken(self, state: LeaderState) -> None:
+        """Check a leader's memory: no job has more slots at work than it may."""
+        for service in state.services.values():
+            record = service.record
+            if record.job is None or record.is_global:
+                continue
+            # What is changed while a schedule's run is under way holds from the next run on.
+            run = record.id, record.job.run_version
+            most = effective_concurrency(record.spec.mode)
+            most = self._concurrency[run] = max(most, self._concurrency.get(run, 0))
+            busy = [slot for slot in service.slots if _is_at_work(service, slot)]
+            self._history.check(
+                len(busy) <= most,
+                "a job works on no more slots at once than it may",
+                f"{record.spec.name}: slots {busy}, at most {most}",
+            )
 
     def _task_written(self, task: Task) -> None:
         if task.service_id not in self._jobs or task.id in self._known:
@@ -118,15 +158,26 @@ class JobChecks:
         )
 
 
-def job_unsettled(service: ServiceState) -> Iterator[str]:
+def _is_at_work(service: ServiceState, slot: SlotKey) -> bool:
+    return any(
+        task.is_wanted and task.is_alive and task.template_version == service.record.live_version
+        for task in service.slots[slot]
+    )
+
+
+def job_unsettled(service: ServiceState, now: Timestamp) -> Iterator[str]:
     """Yield what is not as it should be of a job, once nothing fails any more."""
     record = service.record
     name, job, spec = record.spec.name, record.job, record.spec
     assert job is not None
     if service.closing:
         yield f"{name}: slots {service.closing} are still closing"
-    if is_scheduled(spec.labels) or not job.run_version:
+    if is_scheduled(spec.labels):
+        if now - job.schedule_from > SCHEDULE_PERIOD_S + _LATE_S:
+            yield f"{name}: no due time was seen to for {now - job.schedule_from:.1f} s"
         return  # It is at work again and again.
+    if not job.run_version:
+        return
     restart = record.templates[record.live_version].task.restart
     kind = spec.task.container.image.partition(":")[0]
     is_limited = restart.condition is RestartCondition.NONE or bool(restart.max_attempts)

@@ -15,17 +15,20 @@ from berth.model.ids import ServiceId
 from scheduler.core import invariants
 from tests.sim.checkers import Checkers
 from tests.sim.cluster import Cluster
-from tests.sim.convergence import broken_promises, forgotten_by_store, unsettled
+from tests.sim.convergence import broken_labels, broken_promises, unsettled
 from tests.sim.faults import Faults, draw_profile
 from tests.sim.job_checkers import told_wrong
 from tests.sim.job_users import JobUsers
 from tests.sim.loop import START_S, SimLoop, run_simulated
+from tests.sim.store_checkers import forgotten_by_store
 from tests.sim.workload import Promise, Users, program_images
 
 WARM_UP_S = 3.0
 LIVENESS_S = 720.0
 STEADY_S = 15.0
 """Everything must have stood still for this long to count as settled."""
+CALLBACKS_MAX = 500.0
+"""A second, of a settled cluster: heartbeats, ticks, jobs and crash loops make up to 150."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ async def _live(
         return
     await faults.heal()
     await users.restore()
-    await _settle(loop, cluster, checkers, {**users.promises, **job_users.promises})
+    await _settle(loop, cluster, checkers, {**users.promises, **job_users.promises}, users.zones)
 
 
 async def _settle(
@@ -115,20 +118,24 @@ async def _settle(
     cluster: Cluster,
     checkers: Checkers,
     promises: Mapping[ServiceId, Promise],
+    zones: Mapping[str, str],
 ) -> None:
     give_up_at = loop.time() + LIVENESS_S
-    steady_since = loop.time()
+    steady_since, callbacks = loop.time(), loop.callbacks
     found: list[str] = ["nothing was looked at"]
     while loop.time() < give_up_at and not cluster.history.violations:
         await asyncio.sleep(1.0)
         checkers.look_around()
         found = unsettled(cluster)
         if found:
-            steady_since = loop.time()
+            steady_since, callbacks = loop.time(), loop.callbacks
         elif loop.time() - steady_since >= STEADY_S:
             break
     for text in found if loop.time() >= give_up_at else ():
         cluster.history.violate("in the end, what is wanted runs", text)
+    rate = (loop.callbacks - callbacks) / max(loop.time() - steady_since, STEADY_S)
+    words = f"{rate:.0f} callbacks a second while nothing happens"
+    cluster.history.check(rate <= CALLBACKS_MAX, "who has nothing to do is quiet", words)
     scheduler = cluster.leading()
     if cluster.history.violations or scheduler is None or scheduler.leader is None:
         return
@@ -138,6 +145,8 @@ async def _settle(
     for text in told_wrong(leader.state):
         cluster.history.violate("a run's record says what its slots say", text)
     for text in broken_promises(promises, leader):
+        cluster.history.violate("what users were told holds", text)
+    for text in broken_labels(zones, leader):
         cluster.history.violate("what users were told holds", text)
     for text in forgotten_by_store(cluster, leader):
         cluster.history.violate("a new leader finds everything as it was", text)

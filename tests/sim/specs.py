@@ -8,7 +8,7 @@ import random
 from dataclasses import replace
 
 from berth.errors import RetryRule
-from berth.model.fence import FENCE_LABEL
+from berth.model.fence import FENCE_LABEL, fence_after_s
 from berth.model.resources import Reservation
 from berth.model.service import (
     ContainerSpec,
@@ -67,8 +67,10 @@ SECRET = FileReference("simulated-secret", "pw", "pw")
 class SpecDrawer:
     """Draws specs that a user might write."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, apart: random.Random) -> None:
         self._rng = rng
+        # For what came later, so that what a seed draws otherwise is as it was before.
+        self._apart = apart
 
     def new(self, name: str) -> ServiceSpec:
         rng = self._rng
@@ -116,10 +118,32 @@ class SpecDrawer:
             task = replace(task, force_update=task.force_update + 1)
         elif luck < 0.9:
             task = replace(task, restart=self._restart())
+        else:
+            return self._changed_otherwise(spec)
         spec = replace(spec, task=task)
         if rng.random() < 0.4:
             spec = replace(spec, update=self._policy())
         return spec
+
+    def _changed_otherwise(self, spec: ServiceSpec) -> ServiceSpec:
+        """Change what a task reserves or publishes, how it stops, or have it fenced (longer)."""
+        rng, task = self._apart, spec.task
+        match rng.choice(("reservation", "port", "grace", "fence", "labels")):
+            case "reservation":
+                amount = Reservation(rng.choice((0, 5 * 10**8, 10**9)), rng.choice((0, 2**29)))
+                return replace(spec, task=replace(task, reservation=amount))
+            case "port":
+                port = rng.choice((0, 8001, 8002))
+                ports = (PortSpec(target_port=80, published_port=port),) if port else ()
+                return replace(spec, endpoint=EndpointSpec(ports=ports))
+            case "grace":
+                container = replace(task.container, stop_grace_s=rng.choice((0.5, 1.0, 3.0)))
+                return replace(spec, task=replace(task, container=container))
+            case "fence" if spec.mode.kind is not ModeKind.GLOBAL:
+                # A shorter one would have to reach nodes that are cut off.
+                fence_s = max(fence_after_s(spec.labels) or 0.0, rng.randint(2, 8))
+                return replace(spec, labels={**spec.labels, FENCE_LABEL: f"after:{fence_s:g}s"})
+        return replace(spec, labels={**spec.labels, "seen": str(rng.random())})
 
     def _image(self) -> str:
         return f"{self._rng.choice(_IMAGES)}:{self._rng.choice(VERSIONS)}"

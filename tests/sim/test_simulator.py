@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 
 from berth.model.node import NodeState
+from berth.model.service import RestartCondition
 from nodeagent import agent
 from nodeagent.core.record import from_record
-from scheduler.core import liveness, reconcile, rollout, scheduling, supervise
+from scheduler.core import liveness, reconcile, rollout, scheduling, supervise, supervise_jobs
+from scheduler.core.job_schedule import DuePlan
 from scheduler.core.placement import place
 from scheduler.core.restart import Restart
+from scheduler.core.service_record import begin_run
 from scheduler.leader import Leader
+from scheduler.store import records
 from scheduler.store.commit_txn import CommitForm
 from tests.sim.__main__ import regressions
 from tests.sim.faults import Profile
@@ -152,6 +156,80 @@ def forgets_what_waits(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("scheduler.core.step.schedule", deaf)
 
 
+def never_gives_up(patch: pytest.MonkeyPatch) -> None:
+    """A restart policy's condition and attempts are forgotten, its delay is not."""
+    original = reconcile.plan_restart
+
+    def patient(history: Any, policy: Any, version: Any, now: Any) -> Any:
+        unlimited = replace(policy, condition=RestartCondition.ANY, max_attempts=0)
+        return original(history, unlimited, version, now)
+
+    patch.setattr(reconcile, "plan_restart", patient)
+
+
+def no_back_off(patch: pytest.MonkeyPatch) -> None:
+    """Each restart waits as long as the first."""
+    patch.setattr("scheduler.core.restart.restart_delay_s", lambda delay_s, _ends: delay_s)
+
+
+def crowded_jobs(patch: pytest.MonkeyPatch) -> None:
+    """All slots of a job are at work at once."""
+    patch.setattr(supervise_jobs, "effective_concurrency", lambda _mode: 99)
+
+
+def repeats_due_times(patch: pytest.MonkeyPatch) -> None:
+    """A run is begun, but it is not noted up to when due times were seen to."""
+
+    def forgetful(state: Any, service: Any, plan: Any, now: Any) -> None:
+        if plan.cause is not None:
+            record = begin_run(service.record, now, plan.cause, plan.due_at)
+            since = service.record.job.schedule_from
+            state.put_service(replace(record, job=replace(record.job, schedule_from=since)))
+
+    patch.setattr(supervise_jobs, "_see_to", forgetful)
+
+
+def schedules_stand_still(patch: pytest.MonkeyPatch) -> None:
+    """Nothing is ever due."""
+    patch.setattr(supervise_jobs, "plan_due", lambda _record, _now: DuePlan(None))
+
+
+def answers_before_commit(patch: pytest.MonkeyPatch) -> None:
+    """Users are told that a change was made before it is durable."""
+
+    async def hasty(self: Any, change: Any) -> Any:
+        self._check_leading()
+        result = change(self.state, self.now())
+        self._due.set()
+        return result
+
+    often = Profile(("kill_leader", "quorum"), pause_s=3.0, slow_network=False)
+    patch.setattr("tests.sim.run.draw_profile", lambda _rng: often)
+    patch.setattr(Leader, "perform", hasty)
+
+
+def stores_no_history(patch: pytest.MonkeyPatch) -> None:
+    """What has ended is not written down."""
+    original = records.encode_changes
+
+    def forgetful(state: Any, unsaved: Any) -> Any:
+        unsaved.history.clear()
+        return original(state, unsaved)
+
+    patch.setattr("scheduler.leader.encode_changes", forgetful)
+
+
+def looks_all_the_time(patch: pytest.MonkeyPatch) -> None:
+    """A service asks to be looked at again at once, whenever it was looked at."""
+    original = supervise._supervise_rollout
+
+    def restless(state: Any, service: Any, now: Any, wake: Any) -> None:
+        original(state, service, now, wake)
+        wake(now.instant, None)
+
+    patch.setattr(supervise, "_supervise_rollout", restless)
+
+
 @pytest.mark.parametrize(
     ("plant", "rule", "hint"),
     [
@@ -178,6 +256,22 @@ def forgets_what_waits(patch: pytest.MonkeyPatch) -> None:
         pytest.param(
             forgets_what_waits, "in the end, what is wanted runs", 2, id="freed room wakes nobody"
         ),
+        pytest.param(
+            never_gives_up, "a restart policy's condition and attempts", 3, id="never gives up"
+        ),
+        pytest.param(no_back_off, "restart delays hold", 3, id="no back-off"),
+        pytest.param(crowded_jobs, "a job works on no more slots", 1, id="crowded jobs"),
+        pytest.param(
+            repeats_due_times, "a due time begins one run", 16, id="begins a due run again"
+        ),
+        pytest.param(
+            schedules_stand_still, "in the end, what is wanted runs", 16, id="nothing is ever due"
+        ),
+        pytest.param(
+            answers_before_commit, "what users were told holds", 1, id="answers before commit"
+        ),
+        pytest.param(stores_no_history, "a new leader finds everything", 1, id="stores no history"),
+        pytest.param(looks_all_the_time, "who has nothing to do is quiet", 1, id="never rests"),
     ],
 )
 def test_a_planted_bug_is_found(

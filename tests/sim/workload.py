@@ -54,11 +54,14 @@ class Users:
 
     def __init__(self, cluster: Cluster, rng: random.Random, pause_s: float) -> None:
         self.promises: dict[ServiceId, Promise] = {}
+        self.zones: dict[str, str] = {}
+        """The label that each node has by the last word on it; without those of unsure answers."""
         self.is_over = False
         self._cluster = cluster
         self._rng = rng
         self._pause_s = pause_s
-        self._drawer = SpecDrawer(rng)
+        self._apart = random.Random(f"{cluster.seed}/later changes")
+        self._drawer = SpecDrawer(rng, self._apart)
         self._names = 0
         self._drained: dict[str, None] = {}
 
@@ -202,7 +205,9 @@ class Users:
             labels = commands.changed_labels(node.spec.labels, {"zone": zone}, ())
             commands.update_node(state, node, replace(node.spec, labels=labels), 0, now)
 
-        await self.ask(f"node {name} zone={zone}", update)
+        self.zones.pop(name, None)
+        if await self.ask(f"node {name} zone={zone}", update):
+            self.zones[name] = zone
 
     async def _remove_node(self) -> None:
         machine = self._rng.choice(self._cluster.machines)
@@ -214,6 +219,7 @@ class Users:
             node = commands.find_node(state, name)
             commands.remove_node(state, node, now, force=force)
             machine.removed_at = self._cluster.loop.time()
+            self.zones.pop(name, None)
             if leader is not None:
                 leader.desk.expel(node.id)
 
@@ -222,15 +228,23 @@ class Users:
     async def _set_patience(self) -> None:
         lost_after_s = self._rng.choice((3.0, 5.0, 5.0, 10.0))
         limit = self._rng.choice((0, 2, 5))
+        orphan_after_s = self._apart.choice((86400.0, 86400.0, 20.0))
+        restart_grace_s = self._apart.choice((30.0, 30.0, 5.0))
 
         def update(state: LeaderState, now: Now) -> None:
-            settings = state.cluster.settings
-            settings = replace(settings, lost_after_s=lost_after_s, task_history_limit=limit)
+            settings = replace(
+                state.cluster.settings,
+                lost_after_s=lost_after_s,
+                task_history_limit=limit,
+                orphan_after_s=orphan_after_s,
+                agent_restart_grace_s=restart_grace_s,
+            )
             commands.update_settings(state, settings, 0)
             if (leader := self._leader_of(state)) is not None:
                 leader.desk.tell_settings()
 
-        await self.ask(f"lost_after {lost_after_s} s, history {limit}", update)
+        words = f"lost_after {lost_after_s} s, history {limit}, orphans {orphan_after_s:g} s"
+        await self.ask(words, update)
 
     def _leader_of(self, state: LeaderState):  # type: ignore[no-untyped-def]
         for scheduler in self._cluster.schedulers:
