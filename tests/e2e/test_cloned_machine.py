@@ -9,21 +9,21 @@ import pytest
 from tests.cluster import AgentProgram, TestCluster, running_cluster
 from tests.e2e.asking import create
 from tests.e2e.engines import running_processes
-from tests.hosts import Lab
+from tests.hosts import lab
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
-def cluster(healed_lab3: Lab) -> Iterator[TestCluster]:
-    """Agents on two of three hosts; the third is to be the clone of the first."""
-    with running_cluster(healed_lab3, schedulers=2, agents=2) as it:
-        yield it
+def cluster() -> Iterator[TestCluster]:
+    """An agent on one of two hosts, on which no other cluster is; the other is to be its clone."""
+    with lab(hosts=2) as it, running_cluster(it, schedulers=2, agents=1) as found:
+        yield found
 
 
 def a_clone(cluster: TestCluster) -> AgentProgram:
-    """Make the third host a clone of the first: one more agent with all that its disk holds."""
-    original, host = cluster.agents[0], cluster.lab.hosts[2]
+    """Make the second host a clone of the first: one more agent with all that its disk holds."""
+    original, host = cluster.agents[0], cluster.lab.hosts[1]
     state_dir = cluster.folder / "clone"
     shutil.copytree(original.state_dir, state_dir)
     return AgentProgram(
@@ -55,7 +55,7 @@ def test_a_clone_runs_nothing_says_so_and_disturbs_nobody(cluster: TestCluster) 
         assert "delete its state directory" in words
         # Beyond the time after which an agent that is cut off acts alone.
         for _ in range(50):
-            cluster.wait_nodes(2)
+            cluster.wait_nodes(1)
             assert running_processes(cluster, "web") == before
             time.sleep(0.2)
         assert clone.log().count("node_disowned") == 1
