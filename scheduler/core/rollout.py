@@ -18,7 +18,7 @@ from berth.model.service import FailureAction, UpdateOrder
 from berth.model.task import TaskState
 from scheduler.core.now import Now
 from scheduler.core.service_record import ServiceRecord, UpdateState, UpdateStatus, roll_back
-from scheduler.core.service_state import SlotKey
+from scheduler.core.service_state import SlotKey, in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +99,14 @@ def plan_rollout(view: RolloutView, now: Now) -> RolloutPlan:
     if status is not None and status.state.is_paused:
         return RolloutPlan(tuple(draft.begin), None, draft.wake_at)
     # A change that needs no rollout of its own may come while one is at work on its last slots.
-    to_do = view.outdated | (view.begun & view.replacing)
+    to_do = len(view.outdated) + len(view.begun & view.replacing)
     if to_do and (status is None or not status.state.is_active):
         status = UpdateStatus(
-            UpdateState.UPDATING, "update in progress", now.timestamp, None, len(to_do)
+            UpdateState.UPDATING, "update in progress", now.timestamp, None, to_do
         )
         record = replace(record, update_status=status)
     elif status is not None and status.state.is_active and not status.slots_total:
-        total = len(view.outdated | view.replacing)
+        total = len(view.outdated) + len(view.replacing)
         if total:
             status = replace(status, slots_total=total)
             record = replace(record, update_status=status)
@@ -145,16 +145,7 @@ def _begin_outdated(
     view: RolloutView, policy: EffectiveUpdate, in_flight: int, now: Now, draft: _Draft
 ) -> None:
     room = policy.parallelism - in_flight if policy.parallelism else len(view.outdated)
-    desired = _first_wish(policy.order)
-    for slot in sorted(view.outdated, key=str_or_number):
-        if room <= 0:
-            return
-        due = view.may_begin_at(slot)
-        if due > now.instant:
-            draft.wake_at = min(draft.wake_at, due)
-            continue
-        draft.begin.append(Begin(slot, desired))
-        room -= 1
+    _begin(view.outdated, room, _first_wish(policy.order), view, now, draft)
 
 
 def _begin_leaving(view: RolloutView, now: Now, draft: _Draft) -> None:
@@ -166,15 +157,24 @@ def _begin_leaving(view: RolloutView, now: Now, draft: _Draft) -> None:
         order = UpdateOrder.STOP_FIRST
     # One at a time at least; what is being replaced already counts, whyever it is.
     room = (policy.parallelism or len(view.leaving)) - len(view.replacing)
-    for slot in sorted(view.leaving, key=str_or_number):
-        if room <= 0:
-            return
+    _begin(view.leaving, room, _first_wish(order), view, now, draft)
+
+
+def _begin(
+    slots: Set[SlotKey], room: int, wish: TaskState, view: RolloutView, now: Now, draft: _Draft
+) -> None:
+    """Begin with the first `room` of `slots` that may be begun now."""
+    if room <= 0:
+        return  # As mostly: not worth putting many slots in order.
+    for slot in in_order(slots):
         due = view.may_begin_at(slot)
         if due > now.instant:
             draft.wake_at = min(draft.wake_at, due)
             continue
-        draft.begin.append(Begin(slot, _first_wish(order)))
+        draft.begin.append(Begin(slot, wish))
         room -= 1
+        if not room:
+            return
 
 
 def _first_wish(order: UpdateOrder) -> TaskState:
@@ -209,8 +209,3 @@ def _completed(status: UpdateStatus, now: Timestamp) -> UpdateStatus:
     state = UpdateState.ROLLBACK_COMPLETED if is_rollback else UpdateState.COMPLETED
     message = "rollback completed" if is_rollback else "update completed"
     return replace(status, state=state, message=message, completed_at=now)
-
-
-def str_or_number(slot: SlotKey) -> tuple[int, str]:
-    """Order slots: by number, or by the text of the node's ID."""
-    return (slot, "") if isinstance(slot, int) else (0, slot)

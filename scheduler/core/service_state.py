@@ -271,6 +271,11 @@ class ServiceState:
         return used + 1
 
 
+def in_order(slots: AbstractSet[SlotKey]) -> list[SlotKey]:
+    """Return slots by number, or by node: those of one service are all of one kind."""
+    return sorted(slots)
+
+
 def slot_of(task: Task) -> SlotKey:
     """Return the key of the slot that `task` fills."""
     return task.home if task.home is not None else task.slot

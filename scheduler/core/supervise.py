@@ -37,7 +37,14 @@ from scheduler.core.restart import GiveUp, plan_restart, since_last_run
 from scheduler.core.rollout import RolloutView, count_failure, is_at_rest, plan_rollout, settle_s
 from scheduler.core.scale import plan_scale
 from scheduler.core.service_record import ServiceRecord
-from scheduler.core.service_state import ServiceState, SlotKey, noted, slot_of, strike
+from scheduler.core.service_state import (
+    ServiceState,
+    SlotKey,
+    in_order,
+    noted,
+    slot_of,
+    strike,
+)
 from scheduler.core.state import LeaderState
 from scheduler.core.supervise_jobs import plan_job_slots, plan_slot_of_job, supervise_run
 
@@ -64,7 +71,7 @@ def supervise(
         else:
             _plan_slots(state, service)
         keys: set[SlotKey] = {*service.slots, *service.history, *service.phases}
-        service.dirty_slots = dict.fromkeys(_in_order(keys))
+        service.dirty_slots = dict.fromkeys(in_order(keys))
     cost_us = SERVICE_US + _bear(state, service, now, tasks_within(budget_us))
     slots = list(islice(service.dirty_slots, max((budget_us - cost_us) // SLOT_US, 0)))
     for slot in slots:
@@ -116,11 +123,6 @@ def _recall_rollout(service: ServiceState) -> None:
         )
     ]
     service.begun = noted(service.begun, replaced)
-
-
-def _in_order(slots: set[SlotKey]) -> list[SlotKey]:
-    """Return slots by number, or by node: those of one service are all of one kind."""
-    return sorted(slots)
 
 
 def _plan_slots(state: LeaderState, service: ServiceState) -> None:
@@ -345,7 +347,7 @@ def _supervise_rollout(state: LeaderState, service: ServiceState, now: Now, wake
         running_since=partial(_running_since, service, now),
     )
     plan = plan_rollout(view, now)
-    outdated = set(view.outdated)
+    outdated = view.outdated & {begin.slot for begin in plan.begin}
     for begin in plan.begin:
         version = service.record.template_version
         state.add_task(service, begin.slot, version, begin.desired, now)

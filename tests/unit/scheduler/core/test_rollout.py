@@ -17,7 +17,6 @@ from scheduler.core.rollout import (
     count_failure,
     plan_rollout,
     settle_s,
-    str_or_number,
 )
 from scheduler.core.service_record import ServiceRecord, UpdateState
 from scheduler.core.service_state import SlotKey
@@ -343,7 +342,3 @@ def test_a_rollback_goes_by_its_own_policy() -> None:
     record = an_updated_record(spec, spec, U.UPDATING)
     assert (active_policy(record).delay_s, settle_s(record)) == (1, 1)
     assert settle_s(an_updated_record(spec, spec)) == 0.0
-
-
-def test_slots_are_ordered_by_number_or_by_name() -> None:
-    assert sorted((10, 9, 1), key=str_or_number) == [1, 9, 10]
