@@ -89,7 +89,13 @@ def _filter_name(reason: Reason) -> str:
 
 
 _NAMED_BY_KIND: Final = frozenset(
-    {FilterKind.CPU, FilterKind.MEMORY, FilterKind.PLATFORM, FilterKind.MAX_PER_NODE}
+    {
+        FilterKind.CPU,
+        FilterKind.MEMORY,
+        FilterKind.PLATFORM,
+        FilterKind.MAX_PER_NODE,
+        FilterKind.TASKS,
+    }
 )
 
 

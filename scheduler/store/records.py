@@ -9,8 +9,11 @@ Order of writing: history before placements. A leader that dies between two tran
 an ended task in both, and the loader believes the history; the other order would forget an attempt.
 """
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from struct import Struct
+from typing import Final
 
 from berth.model.cluster import ClusterSettings
 from berth.model.ids import (
@@ -30,6 +33,7 @@ from berth.wire.convert import from_proto, write_proto
 from berth.wire.encoded import encoded
 from berth.wire.varints import delimited, float_head
 from scheduler.core.cluster_record import ClusterRecord
+from scheduler.core.history import trim
 from scheduler.core.job_record import JobRecord
 from scheduler.core.service_record import ServiceRecord, Template, UpdateState, UpdateStatus
 from scheduler.core.service_state import ServiceState, history_shard
@@ -42,6 +46,9 @@ from scheduler.store.placed_tasks import encode_placements
 from scheduler.store.port import Change, Delete, Put
 from scheduler.store.recordpb import records_pb2 as pb
 from scheduler.store.schema import NEWEST, SCHEMA, checked
+
+HISTORY_BYTES_MAX: Final = 1024 * 1024
+"""Of one shard: two thirds of what etcd takes in one request."""
 
 _SERVICE_ID = pb.ServiceRecord.ID_FIELD_NUMBER
 _SERVICE_SPEC = pb.ServiceRecord.SPEC_FIELD_NUMBER
@@ -290,12 +297,35 @@ def decode_placements(node: NodeId, value: bytes) -> list[Task]:
     return tasks
 
 
-def encode_history(service: ServiceState, shard: int) -> bytes:
-    """Return the stored form of one shard of a service's history; empty when it has nothing."""
+def encode_history(service: ServiceState, shard: int, bytes_max: int = HISTORY_BYTES_MAX) -> bytes:
+    """Return the stored form of one shard of a service's history; empty when it has nothing.
+
+    Where restart policies count far back, or errors are long, a shard may be more than etcd takes,
+    which would end every leadership: then what is least is left out, texts first.
+    """
+    slots = {slot: it for slot, it in service.history.items() if history_shard(slot) == shard}
+    value = _history(slots.values())
+    if len(value) <= bytes_max:
+        return value
+    run_version = service.record.job.run_version if service.record.job is not None else 0
+    keep = max(map(len, slots.values()))
+    while True:
+        kept = [trim(finished, keep, run_version) for finished in slots.values()]
+        value = _history([*map(_shortened, finished[:-1]), finished[-1]] for finished in kept)
+        if len(value) <= bytes_max:
+            return value
+        if keep == 1:
+            return _history([_shortened(entry) for entry in finished] for finished in kept)
+        keep //= 2
+
+
+def _shortened(entry: FinishedTask) -> FinishedTask:
+    return replace(entry, message="", error="", container_id="")
+
+
+def _history(slots: Iterable[Sequence[FinishedTask]]) -> bytes:
     message = pb.HistoryRecord(schema=SCHEMA)
-    for slot, finished in service.history.items():
-        if history_shard(slot) != shard:
-            continue
+    for finished in slots:
         for entry in finished:
             stored = message.tasks.add(
                 slot=entry.slot,

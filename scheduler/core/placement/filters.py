@@ -16,6 +16,7 @@ from scheduler.core.placement.bits import without
 from scheduler.core.placement.constraints import Constraint, is_within, normal_address
 from scheduler.core.placement.demand import Demand, plugin_name
 from scheduler.core.placement.table import NodeTable
+from scheduler.core.placement.tallies import TASKS_MAX
 
 
 class FilterKind(StrEnum):
@@ -32,6 +33,7 @@ class FilterKind(StrEnum):
     PLATFORM = "platform"
     HOST_PORT = "host port"
     MAX_PER_NODE = "max per node"
+    TASKS = "tasks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Reason:
 
 CPU_REASON = Reason(FilterKind.CPU, "insufficient CPU")
 MEMORY_REASON = Reason(FilterKind.MEMORY, "insufficient memory")
+TASKS_REASON = Reason(FilterKind.TASKS, f"max tasks per node ({TASKS_MAX}) reached")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ class Credit:
 
 def candidates(table: NodeTable, demand: Demand) -> int:
     """Return the rows that may take one task of `demand` now."""
-    mask = table.accepting
+    full = table.load.at_least(TASKS_MAX)
+    mask = without(table.accepting, full) if full else table.accepting
     for constraint in demand.constraints:
         subject = constraint.subject
         if constraint.network is not None or not subject:
@@ -135,6 +139,8 @@ def filters(table: NodeTable, demand: Demand) -> Iterator[tuple[Reason, int]]:
         service = table.services.get(demand.service_id)
         full = 0 if service is None else service.at_least(demand.max_per_node)
         yield _max_reason(demand), full
+    if crowded := table.load.at_least(TASKS_MAX):
+        yield TASKS_REASON, crowded
 
 
 def reasons_at(
@@ -169,6 +175,9 @@ def reasons_at(
             count -= credit.demand.service_id == demand.service_id
         if count >= demand.max_per_node:
             yield _max_reason(demand)
+    leaving = credit is not None and credit.counted
+    if table.load.counts.values[row] - leaving >= TASKS_MAX:
+        yield TASKS_REASON
 
 
 def rows_satisfying(table: NodeTable, constraint: Constraint) -> int:

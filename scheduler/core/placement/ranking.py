@@ -35,6 +35,7 @@ from scheduler.core.placement.bits import Rows, rows_in, without
 from scheduler.core.placement.columns import Ints
 from scheduler.core.placement.demand import Demand
 from scheduler.core.placement.table import NodeTable
+from scheduler.core.placement.tallies import TASKS_MAX
 
 Floats = NDArray[np.float64]
 
@@ -195,6 +196,8 @@ def _room(table: NodeTable, demand: Demand, rows: Rows, of_service: Ints, count:
             np.minimum(room, free // amount, out=room)
     if demand.max_per_node:
         np.minimum(room, demand.max_per_node - of_service, out=room)
+    if limit > 1:
+        np.minimum(room, TASKS_MAX - table.load.counts.view[rows], out=room)
     return room
 
 

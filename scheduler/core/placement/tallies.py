@@ -223,6 +223,11 @@ def forget_row(tallies: dict[K, T], row: int) -> None:
             del tallies[key]
 
 
+TASKS_MAX = 10_000
+"""How many counted tasks a node may have. No Engine runs nearly as many, but all are in one
+document, which etcd takes up to 1.5 MiB of: without a bound, replicas in plenty on few nodes make
+one that cannot be written, and every leader ends with it. As many again may be on their way out."""
+
 Parts = list[tuple[int, int]]
 """Rows by how many tasks they have: (count, mask), counts rising, no mask empty."""
 
@@ -265,6 +270,18 @@ class LoadLevels:
             if new >= len(levels):
                 levels.extend([0] * (new + 1 - len(levels)))
             levels[new] ^= bit
+
+    def at_least(self, count: int) -> int:
+        """Return the rows that have `count` (above 0) or more: next to nothing where none has."""
+        levels = self._levels
+        if levels is None:
+            if int(self.counts.view.max()) < count:
+                return 0
+            levels = self._levels_now()
+        mask = 0
+        for level in levels[count:]:
+            mask |= level
+        return mask
 
     def add_many(self, rows: Rows, deltas: Ints) -> None:
         """Raise the counts of many distinct rows."""

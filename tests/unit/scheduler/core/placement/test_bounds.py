@@ -1,10 +1,17 @@
 """What placement remembers is bounded; what was forgotten is found again, the same."""
 
+from collections import Counter
+
+import pytest
+
 from berth.model.ids import NodeId, ServiceId
+from berth.model.service import PlacementStrategy
 from scheduler.core.placement import columns, table
 from scheduler.core.placement.bits import rows_in
-from scheduler.core.placement.place import place_on_masks, place_on_vectors
+from scheduler.core.placement.filters import TASKS_REASON
+from scheduler.core.placement.place import place, place_on_masks, place_on_vectors, why_not
 from scheduler.core.placement.table import FAILURES_MAX, NodeTable
+from scheduler.core.placement.tallies import TASKS_MAX
 from tests.unit.scheduler.core.placement.builders import a_demand, a_node, a_table
 
 WEB = ServiceId("web")
@@ -51,6 +58,27 @@ def test_masks_of_many_branches() -> None:
     for _ in range(2):
         masks = [tree.branch_mask(0, number) for number in numbers]
         assert masks == [1 << row for row in range(branches)]
+
+
+@pytest.mark.parametrize("strategy", list(PlacementStrategy))
+@pytest.mark.parametrize("spread", [(), ("node.labels.zone",)])
+def test_a_node_gets_no_more_tasks_than_its_document_can_hold(
+    strategy: PlacementStrategy, spread: tuple[str, ...]
+) -> None:
+    known = a_table(a_node("n1"), a_node("n2"))
+    demand = a_demand(spread=spread, strategy=strategy)
+    outcome = place(known, demand, 2 * TASKS_MAX + 5)
+    assert Counter(outcome.nodes) == {"n1": TASKS_MAX, "n2": TASKS_MAX}
+    assert outcome.shortfall is not None
+    assert str(outcome.shortfall.explain().findings[0]) == (
+        f"max tasks per node ({TASKS_MAX}) reached on 2 nodes"
+    )
+    other = a_demand(service="other")
+    assert place(known, other, 1).nodes == []
+    assert why_not(known, NodeId("n1"), other) == (TASKS_REASON,)
+    assert why_not(known, NodeId("n1"), other, credit=demand) == (), "it takes another's place"
+    known.vacate(NodeId("n2"), demand)
+    assert place(known, other, 3).nodes == ["n2"]
 
 
 def failed_on(node: str) -> NodeTable:
