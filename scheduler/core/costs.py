@@ -29,6 +29,9 @@ BIRTH_US: Final = 2
 PLACE_US: Final = 15
 """To find a node for one task, by masks."""
 
+TRY_US: Final = 5
+"""To find that what waits of a service still fits nowhere."""
+
 GROUP_US: Final = 400
 """To find nodes for a large group, by vectors, however many its tasks are."""
 

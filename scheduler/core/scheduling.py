@@ -10,12 +10,14 @@ capacity. A start-first replacement that fits nowhere falls back to the same (it
 ever, for instance for its own host port).
 """
 
+from itertools import islice
+
 from berth.model.ids import NodeId
 from berth.model.instant import Instant
 from berth.model.node import NodeState
 from berth.model.task import Task, TaskState
 from scheduler.core.births import bind_group
-from scheduler.core.costs import PLACE_US, group_us, tasks_within
+from scheduler.core.costs import PLACE_US, TRY_US, group_us, tasks_within
 from scheduler.core.now import Now
 from scheduler.core.placement.demand import Demand
 from scheduler.core.placement.place import place, place_on, place_one, why_not
@@ -29,15 +31,17 @@ FAILURE_WINDOW_S = 300.0
 def schedule(state: LeaderState, now: Now, budget_us: int) -> int:
     """Place waiting tasks for about `budget_us`; return how many were placed.
 
-    Services whose tasks fit nowhere stay waiting and are not tried again until something is freed.
+    Services whose tasks fit nowhere stay waiting and are not tried again until something is freed;
+    then all are, those first that were not since it was freed before.
     """
-    everyone = state.table.relief != state.relief_tried
-    services = state.waiting_services if everyone else state.newly_waiting
+    newly_waiting = state.newly_waiting
+    if state.table.relief != state.relief_tried:
+        newly_waiting.update(state.waiting_services)
     placed, left_us = 0, budget_us
-    for service_id in list(services):
+    for service_id in list(islice(newly_waiting, budget_us // TRY_US + 1)):
         if left_us <= 0:
-            return placed
-        state.newly_waiting.pop(service_id, None)
+            break
+        newly_waiting.pop(service_id, None)
         service = state.services.get(service_id)
         if service is None or not service.waiting:
             state.waiting_services.pop(service_id, None)
@@ -49,9 +53,10 @@ def schedule(state: LeaderState, now: Now, budget_us: int) -> int:
         for node, demand in lost:
             state.table.count(node, demand)
         placed += found
-        if len(service.waiting) and left_us <= 0:
-            state.newly_waiting[service_id] = None
-            return placed
+        if not found:
+            left_us -= TRY_US
+        elif service.waiting and left_us <= 0:
+            newly_waiting[service_id] = None
     state.relief_tried = state.table.relief
     return placed
 
@@ -61,7 +66,7 @@ def _schedule_service(
 ) -> tuple[int, int]:
     """Place some of what waits of a service; return how many were placed, and the budget left.
 
-    None is left when there may be more to place; what fits nowhere costs nothing.
+    None is left when there may be more to place.
     """
     if service.failures_by_node:
         _feed_penalties(state, service, now.instant)

@@ -8,7 +8,7 @@ from berth.model.node import Availability, NodeSpec
 from berth.model.service import UpdateOrder, UpdatePolicy
 from berth.model.task import TaskState
 from scheduler.core import commands
-from scheduler.core.costs import group_us
+from scheduler.core.costs import TRY_US, group_us
 from scheduler.core.scheduling import FAILURE_WINDOW_S, schedule
 from scheduler.core.service_state import ServiceState
 from tests.builders import a_spec
@@ -45,7 +45,7 @@ def test_a_turn_places_no_more_than_its_budget_and_the_next_goes_on() -> None:
     assert schedule(world.state, world.now, group_us(3)) == 3
     assert waiting(world, web, db) == [2, 2]
     assert schedule(world.state, world.now, group_us(3)) == 3
-    assert waiting(world, web, db) == [0, 1]
+    assert waiting(world, web, db) == [1, 0], "who got its share goes behind the others"
     assert schedule(world.state, world.now, group_us(3)) == 1
 
 
@@ -67,6 +67,19 @@ def test_what_fits_nowhere_is_not_tried_again_until_something_is_freed() -> None
     assert not world.state.newly_waiting
     world.join("n2", cpus=16)
     assert schedule(world.state, world.now, group_us(100)) == 1
+
+
+def test_all_that_waits_is_tried_though_something_is_freed_on_every_turn() -> None:
+    world = World(nodes=1)
+    for number in range(9):
+        with_waiting(world, f"big{number}", 1, cpus=8)
+    small = with_waiting(world, "small", 1, cpus=1)
+    placed = []
+    for turn in range(4):
+        world.join(f"tiny{turn}", cpus=0.5)
+        placed.append(schedule(world.state, world.now, 3 * TRY_US))
+    assert placed == [0, 0, 0, 1], "a few at a time, but not the first ones again and again"
+    assert waiting(world, small) == [0]
 
 
 def test_a_service_that_is_gone_waits_no_more() -> None:
