@@ -35,7 +35,10 @@ class GiveUp:
 def since_last_run(
     history: Sequence[FinishedTask], tasks: Iterable[Task], before: int | None = None
 ) -> list[FinishedTask]:
-    """Return what ended since the newest task that still runs: that one answered what was before.
+    """Return what ended, or nothing where a task that still runs came after all of it.
+
+    That one answered the newest end. It does not wipe out the earlier ones: they count for a later
+    end as they will when it has ended, too.
 
     Args:
         history: finished tasks of the slot, oldest first.
@@ -50,7 +53,7 @@ def since_last_run(
         ),
         default=0,
     )
-    return [entry for entry in history if entry.attempt > newest]
+    return list(history) if any(entry.attempt > newest for entry in history) else []
 
 
 def plan_restart(

@@ -29,11 +29,11 @@ def check_restart(history: History, state: LeaderState, task: Task, now: Timesta
         now: true time; None when the clocks of this run are wrong: then delays are not checked.
     """
     service = state.services[task.service_id]
-    ended = _since_last_run(service, task)
+    ended = service.history.get(slot_of(task), ())
     last = ended[-1] if ended else None
     if last is None or not last.counts_as_restart:
         return
-    if last.template_version != task.template_version:
+    if last.template_version != task.template_version or _is_answered(service, task, last):
         return
     policy = effective_restart(service.record.templates[task.template_version].task.restart)
     words = f"{words_of(state, task)} is wanted up"
@@ -70,16 +70,12 @@ def check_restart(history: History, state: LeaderState, task: Task, now: Timesta
     )
 
 
-def _since_last_run(service: ServiceState, task: Task) -> list[FinishedTask]:
-    """What ended before the newest one that runs, as far as is known, that one has answered."""
-    slot = slot_of(task)
-    running = [
-        other.attempt
-        for other in service.slots[slot]
-        if other.attempt < task.attempt and other.observed == TaskState.RUNNING
-    ]
-    newest = max(running, default=0)
-    return [entry for entry in service.history.get(slot, ()) if entry.attempt > newest]
+def _is_answered(service: ServiceState, task: Task, last: FinishedTask) -> bool:
+    """It takes over from one that runs: what that one answered is long past."""
+    return any(
+        last.attempt < other.attempt < task.attempt and other.observed == TaskState.RUNNING
+        for other in service.slots[slot_of(task)]
+    )
 
 
 def _is_in_row(earlier: FinishedTask, last: FinishedTask) -> bool:

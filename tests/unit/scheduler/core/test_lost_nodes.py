@@ -101,6 +101,22 @@ def test_what_failed_on_its_lost_node_is_followed_after_its_delay(world: World) 
     assert len(world.running()) == 1
 
 
+def test_what_a_lost_node_may_still_run_makes_no_earlier_end_forgotten(world: World) -> None:
+    world.create(a_spec(restart=restart(delay_s=0, attempts=1)))
+    world.settle()
+    world.fail(world.running()[0])
+    world.settle()
+    (lost,) = world.running()
+    world.cut(str(lost.node_id))
+    world.pass_time(6)
+    (heir,) = world.running()
+    assert lost.observed is TaskState.RUNNING, "nobody knows better"
+    world.fail(heir)
+    world.pass_time(6)
+    assert world.running() == []
+    assert len(world.starts) == 3
+
+
 def test_a_new_leader_waits_for_a_lost_node_as_the_old_one_did(world: World) -> None:
     world.create(a_spec(constraints=("node.hostname==n1",)))
     world.settle()
