@@ -327,7 +327,7 @@ class Checkers:
         if status is None or not status.state.is_active or record.is_removing:
             return
         # One that finds no place does not count, since it must not hold up the others; nor does one
-        # whose new task failed, which is restarted whatever else is under way.
+        # whose task failed, which is restarted whatever else is under way.
         busy = {
             slot
             for slot, tasks in crowded.items()
@@ -380,13 +380,15 @@ def _is_busy(state: LeaderState, service: ServiceState, tasks: list[Task]) -> bo
 
 
 def _has_failed(service: ServiceState, slot: SlotKey, since: Timestamp) -> bool:
-    """Return whether the slot's newest end is that of a task of the newest template."""
+    """Return whether the slot's newest end asked for a restart: that one waits for no rollout.
+
+    So it is with every end of a task of the newest template, and with ends by themselves of others.
+    """
     history = service.history.get(slot, ())
-    return (
-        bool(history)
-        and history[-1].template_version == service.record.template_version
-        and history[-1].finished_at >= since
-    )
+    if not history or history[-1].finished_at < since:
+        return False
+    last = history[-1]
+    return last.counts_as_restart or last.template_version == service.record.template_version
 
 
 def _suits(service: ServiceState, node: Node) -> bool:
