@@ -58,11 +58,28 @@ class Schedule:
     def next_after(self, moment: Timestamp) -> Timestamp | None:
         """Return the first due time later than `moment`; None when there is none for 50 years."""
         start = datetime.fromtimestamp(moment, _zone(self.timezone))
-        for due in CronSim(self.expression, start):
+        for due in _Times(self.expression, start):
             # Within an hour that a day has twice, the first answer may lie before `start`.
             if due.timestamp() > moment:
                 return Timestamp(due.timestamp())
         return None
+
+
+class _Times(CronSim):
+    """The library's times, and right where clocks change by half an hour (Lord Howe Island).
+
+    It looks for an hour in steps of one hour from a full one. Behind such a change all steps end at
+    half past, and what was due in the first half of the hour that it finds would be passed over.
+    """
+
+    def advance_hour(self) -> bool:
+        """Roll forward to the hour, and to its very beginning."""
+        was_rolled = super().advance_hour()
+        if was_rolled and self.dt.minute:
+            full = self.dt.replace(minute=0)
+            if full.astimezone(UTC).astimezone(full.tzinfo) == full:  # Else the day lacks it.
+                self.dt = full
+        return was_rolled
 
 
 def is_scheduled(labels: Mapping[str, str]) -> bool:

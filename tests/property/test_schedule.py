@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from berth.errors import InvalidRequestError
@@ -29,6 +29,7 @@ def test_a_due_time_is_later_than_what_it_was_asked_for(expression, zone, moment
 
 
 @given(EXPRESSIONS, st.sampled_from(ZONES), MOMENTS)
+@example("* 23 * 10 0", "Australia/Lord_Howe", Timestamp(1720837700.0))
 def test_between_two_due_times_there_is_none(expression, zone, moment):
     """Whoever asks in between is told the same: a leader that takes over goes on where it was."""
     schedule = Schedule(expression, zone)
