@@ -22,6 +22,10 @@ _IMAGES = (
     "a cluster of Berth keeps no images: push them to a registry that all nodes reach, with "
     "DOCKER_HOST unset, or pointing to an Engine"
 )
+_VOLUMES = (
+    "volumes are made on the node where a task first mounts them: use docker service create "
+    "--mount type=volume,source=NAME,target=PATH"
+)
 _PLUGINS = "plugins are installed on each node's own Engine: set DOCKER_HOST to that"
 _ATTACH = "tasks join the networks of their service: use docker service update --network-add"
 _PRUNE = (
@@ -75,7 +79,7 @@ ROUTES = [
     Route("/networks/{id}/disconnect", _refused(_ATTACH), methods=["POST"]),
     Route("/build", _refused(_RUN), methods=["POST"]),
     Route("/volumes", _empty({"Volumes": [], "Warnings": []}), methods=["GET"]),
-    Route("/volumes/create", _refused(_RUN), methods=["POST"]),
+    Route("/volumes/create", _refused(_VOLUMES), methods=["POST"]),
     Route("/volumes/{id}", _absent("volume"), methods=["GET", "DELETE"]),
     Route("/containers/prune", _refused(_PRUNE), methods=["POST"]),
     Route("/volumes/prune", _refused(_PRUNE), methods=["POST"]),

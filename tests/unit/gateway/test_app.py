@@ -306,6 +306,7 @@ async def test_what_berth_has_not_is_empty_or_said(api):
         ("/images/prune", "one node's own Engine"),
         ("/networks/x/connect", "--network-add"),
         ("/networks/prune", "docker network rm"),
+        ("/volumes/create", "--mount type=volume"),
         ("/plugins/pull", "each node's own Engine"),
         ("/auth", "--with-registry-auth"),
     ):
