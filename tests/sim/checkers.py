@@ -31,6 +31,7 @@ from tests.sim.faults import Profile
 from tests.sim.job_checkers import JobChecks
 from tests.sim.placement_checkers import check_placement, words_of
 from tests.sim.restart_checkers import check_restart
+from tests.sim.rollout_checkers import follows, has_failed, is_busy, successors
 
 QUIET_S = 45.0
 """A node that was whole for this long, in a whole cluster, has no reason to be lost."""
@@ -321,7 +322,7 @@ class Checkers:
         crowded = {slot: tasks for slot, tasks in service.slots.items() if len(tasks) > 1}
         before = view.begun.get(record.id, set())
         view.begun[record.id] = {
-            task.id for tasks in crowded.values() for task in _successors(service, tasks)
+            task.id for tasks in crowded.values() for task in successors(service, tasks)
         }
         status = record.update_status
         if status is None or not status.state.is_active or record.is_removing:
@@ -331,17 +332,19 @@ class Checkers:
         busy = {
             slot
             for slot, tasks in crowded.items()
-            if _is_busy(state, service, tasks)
+            if is_busy(state, service, tasks)
             and all(task.node_id for task in tasks)
-            and not _has_failed(service, slot, status.started_at)
+            and not has_failed(service, slot, status.started_at)
         }
         policy = record.spec.rollback if status.state.is_rollback else record.spec.update
         most = effective_update(policy).parallelism
         # One whose node was lost in the middle goes on when that is back, beside the next.
         is_more = any(
-            task.id not in before and not self._is_loaded(task)
+            task.id not in before
+            and not self._is_loaded(task)
+            and not follows(service, task, status.started_at)
             for slot in busy
-            for task in _successors(service, crowded[slot])
+            for task in successors(service, crowded[slot])
         )
         self._history.check(
             not most or not is_more or len(busy - service.failed) <= most,
@@ -357,38 +360,6 @@ class Checkers:
     def container_ended(self, machine: SimMachine, container: FakeContainer) -> None:
         self._containers.ended(machine, container)
         self._jobs.container_ended(machine, container)
-
-
-def _successors(service: ServiceState, tasks: list[Task]) -> list[Task]:
-    current = service.record.template_version
-    return [task for task in tasks if task.is_wanted and task.template_version == current]
-
-
-def _is_busy(state: LeaderState, service: ServiceState, tasks: list[Task]) -> bool:
-    current = service.record.template_version
-    nexts = [task.observed for task in _successors(service, tasks)]
-    if not nexts or TaskState.RUNNING in nexts:
-        return False
-    olds = [task for task in tasks if task.is_alive and task.template_version != current]
-    return any(
-        task.node_id is not None
-        and state.nodes[task.node_id].state is not NodeState.DOWN
-        and not state.nodes[task.node_id].must_be_left
-        and (task.is_wanted or task.reason == "a newer task replaces it")
-        for task in olds
-    )
-
-
-def _has_failed(service: ServiceState, slot: SlotKey, since: Timestamp) -> bool:
-    """Return whether the slot's newest end asked for a restart: that one waits for no rollout.
-
-    So it is with every end of a task of the newest template, and with ends by themselves of others.
-    """
-    history = service.history.get(slot, ())
-    if not history or history[-1].finished_at < since:
-        return False
-    last = history[-1]
-    return last.counts_as_restart or last.template_version == service.record.template_version
 
 
 def _suits(service: ServiceState, node: Node) -> bool:
