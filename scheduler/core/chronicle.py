@@ -27,7 +27,8 @@ from scheduler.core.service_state import ServiceState
 
 OBJECTS_MAX: Final = 32_768
 TASKS_MAX: Final = 131_072
-"""Changes of tasks that are kept: some dozen megabytes at most."""
+"""Changes of tasks that are kept: some dozen megabytes; up to 130 where services come and go that
+have a task or two each, since a removed service's record is kept for them."""
 STORED_MAX: Final = 2_048
 _PER_DOCUMENT: Final = 256
 _ALIKE_MIN: Final = 8

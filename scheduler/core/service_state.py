@@ -105,6 +105,10 @@ class ServiceState:
         By hand: a factory for each of these containers costs more than the container.
         """
         self.record = record
+        self.shed()
+
+    def shed(self) -> None:
+        """Hold nothing but the record, by which events of a removed service are still told."""
         self.slots = {}
         self.history = {}
         self.dirty_slots = {}

@@ -10,8 +10,7 @@ Sized for a million tasks: everything is indexed and changed in place; a plan se
 service, never a copy of the cluster.
 
 Invariants (scheduler.core.invariants): a task is in `tasks`, in its slot, and, once placed, in
-`node_tasks`, exactly once each; it occupies its node in the table from placement until it has
-ended.
+`node_tasks`, exactly once each; it occupies its node in the table from placement to its end.
 """
 
 from dataclasses import replace
@@ -103,11 +102,12 @@ class LeaderState(Outgoing):
         assert not service.slots, f"service {service.record.id} still has tasks"
         for slot in list(service.history):
             self.close_slot(service, slot)
-        del self.services[service.record.id]
-        self.table.clear_penalties(service.record.id)
-        self.globals.pop(service.record.id, None)
-        self.dirty.pop(service.record.id, None)
-        self.unsaved.services[service.record.id] = None
+        service.shed()
+        key = service.record.id
+        self.table.clear_penalties(key)
+        for known in (self.services, self.globals, self.dirty):
+            known.pop(key, None)
+        self.unsaved.services[key] = None
 
     def mark_slot(self, service: ServiceId, slot: SlotKey) -> None:
         """Have one slot looked at again."""

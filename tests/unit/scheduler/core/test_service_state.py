@@ -47,3 +47,14 @@ def test_of_templates_that_are_gone_no_demand_is_kept() -> None:
     service.record = create_record(ServiceId("web"), a_spec(cpus=2.0), NOW.timestamp)
     assert service.demand(1).nano_cpus == 2 * 10**9
     assert len(service._demands) == 1
+
+
+def test_what_was_removed_holds_no_more_than_its_record() -> None:
+    service = a_service()
+    bare = ServiceState(service.record)
+    service.open_slots(range(1, 4), Phase.YOUNG)
+    service.demand(service.record.template_version)
+    service.tell((NOW.timestamp, 1, 1, "once"))
+    service.shed()
+    for name in ServiceState.__slots__:
+        assert getattr(service, name) == getattr(bare, name), name
