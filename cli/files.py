@@ -11,6 +11,7 @@ import click
 
 from berth.client import ControlClient
 from berth.errors import InvalidRequestError
+from berth.model.amount_text import memory_text
 from berth.model.files import TEMPLATE_DRIVERS, FileKind
 from berth.views import FileView
 from cli.command import Shell, pass_shell
@@ -20,7 +21,6 @@ from cli.render import (
     age_text,
     has_label,
     make_table,
-    memory_text,
     parse_filters,
     pretty_lines,
     short,

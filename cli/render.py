@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any, Final
 
 from berth.errors import InvalidRequestError
+from berth.model.amount_text import cpus_text, memory_text
 from berth.model.defaults import effective_completions
 from berth.model.image import ImageReference
 from berth.model.instant import Timestamp, to_text
@@ -84,21 +85,6 @@ def age_text(seconds: float) -> str:
             count = int(seconds // size)
             return f"{count} {unit}{'' if count == 1 else 's'}"
     raise AssertionError("unreachable")
-
-
-def cpus_text(nano_cpus: int) -> str:
-    """Return CPUs without trailing zeros."""
-    return f"{nano_cpus / 1e9:.3f}".rstrip("0").rstrip(".")
-
-
-def memory_text(size_bytes: int) -> str:
-    """Return a size in the largest fitting unit: ``1.5GiB``."""
-    size = float(size_bytes)
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.4g}{unit}"
-        size /= 1024
-    return f"{size:.4g}GiB"
 
 
 def short(identifier: str, *, is_full: bool = False) -> str:

@@ -14,6 +14,7 @@ from typing import Final
 from berth.model.defaults import STOP_MARGIN_S, effective_stop_grace_s, job_restart
 from berth.model.duration import duration_text
 from berth.model.fence import fence_after_s, replace_after_s
+from berth.model.ids import NodeId
 from berth.model.instant import Instant, after, to_text
 from berth.model.node import NodeState
 from berth.model.task import FinishedTask, Task, TaskState
@@ -22,13 +23,15 @@ from scheduler.census import Convergence, convergence, wanted_tasks
 from scheduler.control.job_words import job_lines, job_summary
 from scheduler.control.lookup import TaskRef, slot_key
 from scheduler.control.rollout_words import rollout_lines
+from scheduler.control.room_words import room_words
 from scheduler.control.views import TaskViewer, node_name, running_on_lost_nodes, task_name
 from scheduler.core.now import Now
+from scheduler.core.placement.demand import Demand
 from scheduler.core.placement.explain import Explanation, explain
 from scheduler.core.placement.filters import FilterKind, Reason
 from scheduler.core.reconcile import Phase
 from scheduler.core.restart import GiveUp, plan_restart
-from scheduler.core.service_state import ServiceState, SlotKey, slot_of
+from scheduler.core.service_state import ASSIGNED_TO, ServiceState, SlotKey, slot_of
 from scheduler.core.state import LeaderState
 
 TASKS_SHOWN_MAX: Final = 50
@@ -58,7 +61,7 @@ def explain_subject(
         nodes_fitting=found.candidates,
         rollout=[*rollout_lines(state, service, now), *job_lines(record, now.timestamp)],
     )
-    _add_filters(answer, found)
+    _add_filters(answer, state, service.demand(version), found)
     viewer = TaskViewer(state, now)
     if isinstance(subject, TaskRef):
         _add_task(answer, state, subject, viewer, now, unstored)
@@ -72,11 +75,18 @@ def explain_subject(
     return answer
 
 
-def _add_filters(answer: pb.ExplainResponse, found: Explanation) -> None:
+def _add_filters(
+    answer: pb.ExplainResponse, state: LeaderState, demand: Demand, found: Explanation
+) -> None:
     for finding in found.findings:
+        words = [str(finding)]
+        if finding.admits:
+            words.append(finding.counterfactual())
+        if room := room_words(state, demand, finding.reason.kind):
+            words.append(room)
         answer.filters.add(
             name=_filter_name(finding.reason),
-            words=f"{finding}; {finding.counterfactual()}" if finding.admits else str(finding),
+            words="; ".join(words),
             forbids_alone=finding.forbids,
             admits_if_dropped=finding.admits,
         )
@@ -116,19 +126,25 @@ def _add_task(
         entry.task.CopyFrom(viewer.finished(ref.service, task))
         entry.summary = finished_summary(state, ref.service, task, now)
     entry.story.append(f"{to_text(task.created_at)} created")
-    entry.story.extend(story_of(ref.service, ref.slot, task.attempt))
+    entry.story.extend(story_of(state, ref.service, ref.slot, task.attempt))
 
 
-def story_of(service: ServiceState, slot: SlotKey, attempt: int) -> list[str]:
+def story_of(state: LeaderState, service: ServiceState, slot: SlotKey, attempt: int) -> list[str]:
     """Return what this leader saw happen to one attempt at a slot, oldest first.
 
     What happened under an earlier leader is not in it.
     """
     return [
-        f"{to_text(at)} {words.removesuffix(': ')}"
+        f"{to_text(at)} {_with_node_name(state, words.removesuffix(': '))}"
         for at, where, number, words in service.story
         if where == slot and number == attempt
     ]
+
+
+def _with_node_name(state: LeaderState, words: str) -> str:
+    """Name the node that a task was assigned to; it is noted by its ID, a burst has no time."""
+    node = state.nodes.get(NodeId(words.removeprefix(ASSIGNED_TO)))
+    return words if node is None else f"{ASSIGNED_TO}{node_name(node)}"
 
 
 def _troubled(service: ServiceState) -> Iterable[TaskRef]:

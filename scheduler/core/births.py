@@ -18,7 +18,7 @@ from scheduler.core.costs import BIRTH_US, group_us, tasks_within
 from scheduler.core.now import Now
 from scheduler.core.placement.place import place, place_one
 from scheduler.core.reconcile import Phase
-from scheduler.core.service_state import STORY_LENGTH, ServiceState
+from scheduler.core.service_state import ASSIGNED_TO, STORY_LENGTH, ServiceState
 from scheduler.core.state import LeaderState
 from scheduler.core.task_names import task_ids
 
@@ -142,7 +142,7 @@ def _add_placed_task(
     unsaved = state.unsaved
     unsaved.placements[node] = unsaved.tasks[service_id] = state.untold[node] = None
     state.placed += 1
-    service.tell((timestamp, slot, attempt, f"assigned to {node}"))
+    service.tell((timestamp, slot, attempt, f"{ASSIGNED_TO}{node}"))
 
 
 def _add(
@@ -225,7 +225,7 @@ def _note_places(
     last = slice(max(len(tasks) - STORY_LENGTH, 0), None)
     service.tell(
         *(
-            (now.timestamp, task.slot, task.attempt, f"assigned to {node}")
+            (now.timestamp, task.slot, task.attempt, f"{ASSIGNED_TO}{node}")
             for task, node in zip(tasks[last], nodes[last], strict=True)
         )
     )

@@ -28,6 +28,9 @@ _SORTED_MIN: Final = 8
 """Services of more slots keep them by phase too."""
 
 K = TypeVar("K")
+ASSIGNED_TO: Final = "assigned to "
+"""In a story, before the ID of the node."""
+
 StoryLine = tuple[Timestamp, SlotKey, int, str]
 """When, which slot, its attempt, and what happened."""
 

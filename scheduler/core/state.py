@@ -6,8 +6,7 @@ words to agents), what listeners are told (`chronicle`), and which slots must be
 (`dirty`).
 Not here: deciding anything (reconcile, rollout, liveness), I/O (scheduler.leader).
 
-Sized for a million tasks: everything is indexed and changed in place; a plan sees one slot or one
-service, never a copy of the cluster.
+Sized for a million tasks: all is indexed and changed in place; a plan sees a slot or a service.
 
 Invariants (scheduler.core.invariants): a task is in `tasks`, in its slot, and, once placed, in
 `node_tasks`, exactly once each; it occupies its node in the table from placement to its end.
@@ -29,6 +28,7 @@ from scheduler.core.outgoing import Outgoing
 from scheduler.core.placement.table import NodeTable
 from scheduler.core.service_record import ServiceRecord, prune_templates
 from scheduler.core.service_state import (
+    ASSIGNED_TO,
     ServiceState,
     SlotKey,
     counts_as_running,
@@ -224,7 +224,7 @@ class LeaderState(Outgoing):
         self._tell(task)
         if len(service.slots[slot_of(task)]) > 1:
             self.mark_slot(task.service_id, slot_of(task))  # It may replace one that is lost.
-        self.tell_story(service, task, now, f"assigned to {node}")
+        self.tell_story(service, task, now, f"{ASSIGNED_TO}{node}")
 
     def set_desired(self, task: Task, desired: TaskState, now: Now, reason: str = "") -> None:
         """Raise what is wanted of a task; lower or equal wishes change nothing."""

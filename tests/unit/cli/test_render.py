@@ -53,14 +53,6 @@ def test_ages(seconds: float, text: str) -> None:
     assert render.age_text(seconds) == text
 
 
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0B"), (1023, "1023B"), (1536, "1.5KiB"), (2**20, "1MiB"), (3 * 2**40, "3072GiB")],
-)
-def test_sizes(size: int, text: str) -> None:
-    assert render.memory_text(size) == text
-
-
 DIGEST = "sha256:" + "a" * 64
 
 

@@ -1,6 +1,7 @@
 """What `berth explain` says is what the scheduler would do."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -64,6 +65,9 @@ def test_waiting_tasks_come_with_exact_counts_and_what_would_help(world):
     assert by_name["cpu"].forbids_alone == 1
     assert by_name["cpu"].admits_if_dropped == 1
     assert "1 node more would fit" in by_name["cpu"].words
+    assert by_name["cpu"].words.endswith(
+        "; a task asks for 3 CPU; most is free on n2: 4 CPU of 4 CPU"
+    )
     assert answer.tasks[0].task.status.error.startswith("no suitable node")
     assert "wait for a node" in answer.summary
 
@@ -194,3 +198,13 @@ def test_a_service_that_is_going_says_so(world):
     world.settle()
     answer = explain_subject(world.state, it, world.now)
     assert answer.summary == "it is being removed; 1 slots still have tasks"
+
+
+def test_a_story_names_nodes_as_people_do(world):
+    world.create(a_spec(replicas=1, constraints=("node.hostname==n1",)))
+    world.settle()
+    known = world.state.nodes["n1"]
+    spec = replace(known.spec, name="kettle")
+    commands.update_node(world.state, known, spec, 0, world.now)
+    (task,) = explained(world, "web.1").tasks
+    assert any(line.endswith(" assigned to kettle") for line in task.story), task.story
