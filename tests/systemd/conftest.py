@@ -96,11 +96,12 @@ def settings(machine: Machine, ip: str, etcd: str, subnet: str) -> None:
 
 @pytest.fixture
 def service(machine: Machine, one_host: Lab) -> Iterator[str]:
-    """A service with one task; its container's ID and start as the Engine tells them."""
+    """A service with one task, on the machine, whatever other nodes there are."""
     image = one_host.images.sleeper("1.0")
     machine.wait_active(SCHEDULER, AGENT)
     wait_until("the node is ready", lambda: "Ready" in nodes(machine))
-    machine(f"berth service create --name steady {image}")
+    here = "--constraint node.hostname==machine"
+    machine(f"berth service create --name steady {here} {image}")
     yield "steady"
     machine.wait_active(SCHEDULER, AGENT)
     machine("berth service rm steady")

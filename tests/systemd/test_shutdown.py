@@ -60,10 +60,19 @@ def state_of(machine: Machine, name: str) -> tuple[str, str]:
 
 
 def placed_on(machine: Machine, service: str) -> str:
-    """Return the node of a service's only running task."""
-    tasks = listed(machine, f"service ps {service}")
-    (node,) = [task["Node"] for task in tasks if task["CurrentState"].startswith("Running")]
-    return node
+    """Return the node of a service's only running task, once there is one.
+
+    A leader that has just begun does not list it before the node's agent is back.
+    """
+    nodes: list[str] = []
+
+    def is_one() -> bool:
+        tasks = listed(machine, f"service ps {service}")
+        nodes[:] = [task["Node"] for task in tasks if task["CurrentState"].startswith("Running")]
+        return len(nodes) == 1
+
+    wait_until(f"one task of {service} runs", is_one)
+    return nodes[0]
 
 
 def listed(machine: Machine, what: str) -> list[dict[str, str]]:
