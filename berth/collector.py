@@ -35,11 +35,11 @@ that is not frozen, if that has grown by a quarter."""
 
 
 FREEZES_MAX: Final = 3_600
-"""So often may be frozen before all is looked at again: an hour of bursts of small turns, which
-freeze once a second, or half a minute of one whose every turn freezes what it made, millions of
-tasks in groups or hundreds of thousands of services of one. A freeze catches what is in use of
-calls that are under way, a few thousand objects at most. A look at all holds the event loop for
-0.1 to 0.5 s with 100,000 tasks, for a second with as many services of one."""
+"""So often may be frozen before all is looked at again: an hour of small turns, a few a second or
+in bursts, which freeze once a second, or half a minute of one whose every turn freezes what it
+made, millions of tasks in groups or hundreds of thousands of services of one. A freeze catches what
+is in use of calls that are under way, a few thousand objects at most. A look at all holds the event
+loop for 0.1 to 0.5 s with 100,000 tasks, for a second with as many services of one."""
 
 GROWTH_MIN: Final = 25
 """From so many tasks placed by one turn on, freezing what it made is worth a look beforehand: of as
@@ -121,7 +121,9 @@ class Tending:
             return
         is_quiet, self._is_quiet = self._is_quiet, True
         if self._collector.get_count()[1] > _LOOKS_PER_TENDING:
-            self._collector.freeze()  # It also looked by itself: thousands of objects are new.
+            # There were looks besides these ten: its own, at thousands of new objects, or those
+            # before turns. So a steady trickle of creates freezes once a second as bursts do.
+            self._collector.freeze()
             self._freezes += 1
         elif self._freezes >= FREEZES_MAX and is_quiet:  # Turns that freeze leave few survivors.
             self._freezes = 0
